@@ -222,3 +222,62 @@ def test_the_plan_of_a_model_is_checked() -> None:
     assert result.plan is not None
     chainplan.check(result.plan)
     assert DiagonalBlock([1.0]).diagonal == [1.0]
+
+
+CYCLE: dict[Any, Any] = {
+    ("y", "x"): np.array([[1.0, 2], [3, 4]]),
+    ("y", None): np.array([[0.25, 0.5], [0, 0.25]]),
+    (None, "y"): np.array([[0.5, 0], [0.25, 0.25]]),
+}
+
+
+def test_a_vertex_may_be_named_none() -> None:
+    made = accumulate(CYCLE, ["x"], [None])
+    inverse = np.linalg.inv(np.eye(2) - CYCLE[None, "y"] @ CYCLE["y", None])
+    np.testing.assert_allclose(made[None, "x"], inverse @ CYCLE[None, "y"] @ CYCLE["y", "x"], rtol=1e-13)
+
+
+WRONG_IN_A_CYCLE = [
+    (np.ones((3, 2)), ExecutionError, r"the block 'None/y' is an array of dtype float64 and shape \(3, 2\)"),
+    (np.ones(2), ExecutionError, r"shape \(2,\); expected numbers of shape \(2, 2\)"),
+    (csr_array((2, 3)), ExecutionError, r"shape \(2, 3\)"),
+    (DiagonalBlock([1.0, 2, 3]), ExecutionError, r"shape \(3,\)"),
+    (np.ones((2, 2), bool), ExecutionError, "dtype bool"),
+    ("abc", ArgumentError, r"blocks\[None, 'y'\]: found an object of type str"),
+    (None, ArgumentError, r"blocks\[None, 'y'\]: found an object of type NoneType"),
+    ([[1.0, 2], [3]], ArgumentError, "rows of several lengths"),
+    ((lambda v: v[:1], None), ExecutionError, r"the tangent of 'None/y' returned shape \(1, 2\); expected \(2, 2\)"),
+    ((None, lambda w: "abc"), ExecutionError, r"the adjoint of 'None/y' returned shape \(\)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "message"), WRONG_IN_A_CYCLE, ids=[case[2][:30] for case in WRONG_IN_A_CYCLE]
+)
+def test_wrong_values_in_a_cycle_are_refused(value: Any, kind: type[Exception], message: str) -> None:
+    total = accumulator(CYCLE, ["x"], [None])
+    with pytest.raises(kind, match=message):
+        total({**CYCLE, (None, "y"): value})
+
+
+@pytest.mark.parametrize("solvers", [[1], {"y": None}, {"y": lambda block: block}, {"y": (np.asarray, None)}], ids=str)
+def test_wrong_solvers_are_refused(solvers: Any) -> None:
+    with pytest.raises(ArgumentError, match="solvers: found"):
+        accumulate(CYCLE, ["x"], [None], solvers=solvers)
+
+
+def test_a_cycle_without_entries_is_solved() -> None:
+    blocks = {("y", "x"): np.ones((0, 2)), ("y", "y"): np.ones((0, 0)), ("z", "y"): np.ones((3, 0))}
+    assert accumulate(blocks, ["x"], ["z"])["z", "x"].tolist() == np.zeros((3, 2)).tolist()
+
+
+def test_other_mistakes_are_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"inputs: found \['x'\], which no block names"):
+        accumulate(CYCLE, [["x"]], [None])  # type: ignore[list-item]
+    with pytest.raises(ArgumentError, match="found dtype float16"):
+        accumulate({("y", "x"): np.ones((2, 2), np.float16)}, ["x"], ["y"])
+    with pytest.raises(ArgumentError, match="blocks: found .*; expected a mapping"):
+        accumulator(CYCLE, ["x"], [None])(None)  # type: ignore[arg-type]
+    result = chainplan.plan(chainplan.from_spec({"chain": [{"name": "d", "shape": [3, 3], "structure": "diagonal"}]}))
+    with pytest.raises(ExecutionError, match="dtype float16, of which no entries are listed; pass float32"):
+        chainplan.execute(result, {"d": np.eye(3, dtype=np.float16)})

@@ -122,6 +122,15 @@ def test_measured_times_become_the_prices() -> None:
     assert ModuleTime(5.0, 2.0).of(10) == 25.0
 
 
+class Shaped:
+    """A module that says a wrong shape."""
+
+    shape = (2,)
+
+    def tangent(self, block: Array) -> Array:
+        return block
+
+
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     ([], {}, "modules: found none"),
     ([object()], {}, r"modules\['module1'\]: found an object of type object; expected an object with tangent"),
@@ -133,6 +142,16 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     ({"a": A}, {"outputs": ["q"]}, "'q' is no module"),
     ({"a": A}, {"prices": {"q": (1.0, None)}}, "'q' is no module"),
     ({"a": A}, {"sizes": {"input": 5}}, "columns"),
+    ({"a": A}, {"sizes": {"input": 2.5}}, r"sizes\['input'\]: found"),
+    ({"a": A}, {"sizes": {"q": 2}}, "sizes: 'q' is no input"),
+    ({"a": A}, {"sizes": [2]}, "sizes: found .* expected a mapping"),
+    ({"a": A}, {"takes": ["a"]}, "takes: found .* expected a mapping"),
+    ({"a": A}, {"takes": {"a": 3}}, r"takes\['a'\]: found 3; expected a list"),
+    ({"a": A}, {"outputs": "a"}, "outputs: found 'a'; expected a list"),
+    ({"a": A}, {"prices": {"a": (1.0,)}}, r"prices\['a'\]: found .* expected a pair"),
+    ({"a": A}, {"prices": {"a": (float("nan"), 1.0)}}, r"prices\['a'\]: found nan; expected a number of nanoseconds"),
+    ({"a": A}, {"prices": {"a": (-1.0, None)}}, r"prices\['a'\]: found -1.0; expected a number of nanoseconds"),
+    ([Shaped()], {}, r"modules\['module1'\].shape: found .* expected a pair \(outputs, inputs\)"),
     ([(lambda v: v[:, 0], None)], {"sizes": {"input": 2}}, r"found a tangent that returned shape \(2,\)"),
 ]
 
@@ -146,3 +165,20 @@ def test_wrong_simulations_are_refused(modules: Any, options: Any, message: str)
 def test_values_for_an_unknown_module_are_refused() -> None:
     with pytest.raises(ArgumentError, match="'q' is no module"):
         Simulation([A]).jacobian({"q": A})
+    with pytest.raises(ArgumentError, match="values: found"):
+        Simulation([A]).jacobian([A])  # type: ignore[arg-type]
+
+
+def test_what_stands_between_modules_takes_no_name_of_theirs() -> None:
+    one, two = matrix(11, 2, 3), matrix(12, 2, 3)
+    named = {"inputs of g": one, "h": two, "g/h": matrix(13, 1, 2), "g": matrix(14, 1, 4)}
+    takes = {"inputs of g": ["x"], "h": ["x"], "g/h": ["h"], "g": ["inputs of g", "h"]}
+    found = Simulation(named, takes=takes).jacobians()
+    np.testing.assert_array_equal(found["g", "x"], named["g"] @ np.vstack([one, two]))
+    np.testing.assert_array_equal(found["g/h", "x"], named["g/h"] @ two)
+
+
+def test_a_module_may_take_a_result_twice() -> None:
+    one, two = matrix(15, 2, 3), matrix(16, 1, 4)
+    found = Simulation({"f": one, "g": two}, takes={"g": ["f", "f"]}).jacobian()
+    np.testing.assert_array_equal(found, two @ np.vstack([one, one]))

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from chainplan._util.arrays import Array
 from chainplan.errors import ArgumentError
+from chainplan.errors.arguments import expect
 from chainplan.execution.prepared import prepare
 from chainplan.models.block_model import block_model
 from chainplan.models.block_values import BlockPlace, GivenBlocks, given_value
@@ -122,7 +123,7 @@ def accumulator(
     >>> total({("h", "x"): numpy.ones((3, 2)), ("y", "h"): 5.0})["y", "x"][0].tolist()
     [5.0, 5.0]
     """
-    return Accumulator(blocks, inputs, outputs, dict(solvers or {}), objective, budget)
+    return Accumulator(blocks, inputs, outputs, {} if solvers is None else solvers, objective, budget)
 
 
 class Accumulator:
@@ -165,10 +166,11 @@ class Accumulator:
         Raises
         ------
         ArgumentError
-            If a block is missing, or a cycle has no solution.
+            If a block is missing or of no such kind, or a cycle has no solution.
         ExecutionError
             If a block has another shape or structure.
         """
+        expect("blocks", blocks, Mapping, "a mapping from (output, input) to blocks", "Pass {('y', 'x'): array}.")
         model = self._model
         given: dict[str, GivenJacobian] = {}
         for place in (*model.places.values(), *(place for group in model.groups.values() for place in group.places)):

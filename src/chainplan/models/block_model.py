@@ -14,7 +14,7 @@ from chainplan.errors import ArgumentError
 from chainplan.errors.arguments import expect
 from chainplan.models.block_values import BlockPlace, GivenBlocks, ModelBlock, ReadBlock, read_block, refused
 from chainplan.models.implicit_group import ImplicitGroup, SolvePair
-from chainplan.models.parts import selected_part
+from chainplan.models.parts import Names, selected_part
 from chainplan.models.vertex_sizes import sizes_of
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.structures import Block
@@ -46,6 +46,7 @@ def block_model(
     ArgumentError
         Where blocks disagree, are of no known kind, or no path leads from an input to an output.
     """
+    _require_solvers(solvers)
     read = {place: read_block(place, value) for place, value in _places(blocks)}
     sizes = sizes_of(read)
     _require_ends(read, sizes, inputs, outputs)
@@ -72,6 +73,16 @@ def _places(blocks: GivenBlocks) -> Iterator[tuple[BlockPlace, ModelBlock]]:
         yield place, value
 
 
+def _require_solvers(solvers: Mapping[Hashable, SolvePair]) -> None:
+    """Refuse what is no mapping from vertices to pairs of functions."""
+    todo = "Pass {'y': (solve, solve_transposed)}."
+    expect("solvers", solvers, Mapping, "a mapping from vertices to pairs of functions", todo)
+    for vertex, pair in solvers.items():
+        if not isinstance(pair, Sequence) or len(pair) != 2 or not all(map(callable, pair)):
+            found = f"found {pair!r:.60} for {vertex!r}"
+            raise ArgumentError(f"solvers: {found}; expected two functions, with R_y⁻¹ and its transpose. {todo}")
+
+
 def _listed(vertices: Sequence[Hashable]) -> str:
     return ", ".join(map(repr, vertices)) or "nothing"
 
@@ -87,7 +98,7 @@ def _require_ends(
         if isinstance(ends, str | bytes) or not isinstance(ends, Sequence) or not ends:
             raise ArgumentError(f"{what}: found {ends!r}; expected a list of vertices. Pass {what}=['x'], say.")
         for vertex in ends:
-            if vertex not in sizes:
+            if not _is_hashable(vertex) or vertex not in sizes:
                 raise ArgumentError(f"{what}: found {vertex!r}, which no block names; expected a vertex. Correct it.")
         if len(set(ends)) < len(ends):
             raise ArgumentError(f"{what}: found a vertex twice in {ends!r}; expected each once. Name it once.")
@@ -98,6 +109,14 @@ def _require_ends(
         if place[0] in set(inputs):
             expected = "expected none that ends at an input. Take it out of the inputs, or leave the block out."
             raise refused(place, f"found a block that ends at the input {place[0]!r}", expected)
+
+
+def _is_hashable(vertex: object) -> bool:
+    try:
+        hash(vertex)
+    except TypeError:
+        return False
+    return True
 
 
 def _useful(
@@ -123,7 +142,7 @@ class _ModelWriter:
         self._solvers = solvers
         self._read, self._blocks, self._sizes, self._useful = read, blocks, sizes, useful
         self._names: dict[Hashable, str] = {}
-        self._taken: set[str] = set()
+        self._name = Names()
         for vertex in dict.fromkeys(vertex for place in useful for vertex in reversed(place)):
             self._names[vertex] = self._name(str(vertex) or "vertex")
         self._graph_sizes = {name: sizes[vertex] for vertex, name in self._names.items()}
@@ -157,15 +176,19 @@ class _ModelWriter:
         """Find the groups of vertices that depend on each other, and return that of each of their vertices."""
         import networkx as nx
 
-        digraph = nx.DiGraph((source, output) for output, source in self._useful)
-        result: dict[Hashable, ImplicitGroup] = {}
-        for found in nx.strongly_connected_components(digraph):
-            vertices = [vertex for vertex in self._names if vertex in found]
-            places = tuple(place for place in self._useful if place[0] in found and place[1] in found)
-            if places:
-                group = ImplicitGroup({vertex: self._sizes[vertex] for vertex in vertices}, places)
-                result.update((vertex, group) for vertex in vertices)
-        return result
+        number = {vertex: i for i, vertex in enumerate(self._names)}  # None is no node of networkx
+        digraph = nx.DiGraph((number[source], number[output]) for output, source in self._useful)
+        component = {i: k for k, found in enumerate(nx.strongly_connected_components(digraph)) for i in found}
+        inside: dict[int, tuple[dict[Hashable, int], list[BlockPlace]]] = {}
+        for place in self._useful:
+            output, source = (component[number[vertex]] for vertex in place)
+            if output == source:
+                inside.setdefault(output, ({}, []))[1].append(place)
+        for vertex, i in number.items():
+            if component[i] in inside:
+                inside[component[i]][0][vertex] = self._sizes[vertex]
+        groups = [ImplicitGroup(sizes, tuple(places)) for sizes, places in inside.values()]
+        return {vertex: group for group in groups for vertex in group.sizes}
 
     def _block(self, place: BlockPlace, target: str) -> None:
         """Add the elemental of a block that ends at a vertex of the graph."""
@@ -204,13 +227,4 @@ class _ModelWriter:
         """Add a vertex that the model does not have."""
         name = self._name(wanted)
         self._graph_sizes[name] = size
-        return name
-
-    def _name(self, wanted: str) -> str:
-        """Return a name that is not taken."""
-        name, count = wanted, 1
-        while name in self._taken:
-            count += 1
-            name = f"{wanted}#{count}"
-        self._taken.add(name)
         return name

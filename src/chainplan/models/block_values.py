@@ -120,6 +120,12 @@ def _diagonal(place: BlockPlace, value: ModelBlock) -> ReadBlock | None:
 def _sparse(place: BlockPlace, value: ModelBlock) -> ReadBlock | None:
     if not is_sparse(value) or value.ndim != 2:
         return None
+    return _by_values(place, value)
+
+
+def _by_values(place: BlockPlace, value: HeldValues) -> ReadBlock:
+    if value.dtype == np.float16:
+        raise refused(place, "found dtype float16", "expected one that sparse arrays have. Pass float32.")
     rows, cols = value.shape
     return ReadBlock(rows, cols, structure_of_values(value))
 
@@ -162,8 +168,7 @@ def _array(place: BlockPlace, value: ModelBlock) -> ReadBlock | None:
         raise refused(place, found, f"expected an array of rows x cols. {todo}")
     if array.ndim != 2 or array.dtype.kind not in NUMBER_KINDS:
         return None
-    rows, cols = array.shape
-    return ReadBlock(rows, cols, structure_of_values(array))
+    return _by_values(place, array)
 
 
 _READERS = (_number, _diagonal, _operator, _sparse, _pair, _array)

@@ -19,10 +19,12 @@ import numpy as np
 from scipy.sparse import block_array, csc_array, csr_array, eye_array
 
 from chainplan._util.arrays import Array
-from chainplan.errors import ArgumentError
+from chainplan.errors import ArgumentError, ExecutionError
 from chainplan.kernels.storage import HeldValues
-from chainplan.models.block_values import BlockPlace, GivenBlocks, ModelBlock, given_value
-from chainplan.values.jacobians import is_sparse
+from chainplan.models.block_values import BlockPlace, DiagonalBlock, GivenBlocks, ModelBlock, given_value, read_block
+from chainplan.problem.graph import Elemental, Mode
+from chainplan.structures import Block
+from chainplan.values.jacobians import NUMBER_KINDS, called, is_sparse
 
 SolvePair = tuple[Callable[[Array], Array], Callable[[Array], Array]]
 """Two functions of N x c: R_y⁻¹ and its transpose applied to columns."""
@@ -50,8 +52,12 @@ class ImplicitGroup:
         Raises
         ------
         ArgumentError
-            Where R_y is singular.
+            Where R_y is singular, or a block is of no kind that a model may have.
+        ExecutionError
+            Where a block, or what a function returns, has another shape.
         """
+        if not self.size:
+            return (np.asarray, np.asarray), 0
         given = next((solvers[vertex] for vertex in self.sizes if vertex in solvers), None)
         if given is not None:
             return (given[0], lambda block: np.asarray(given[1](block.T)).T), self.size**2
@@ -72,24 +78,33 @@ class ImplicitGroup:
         parts: list[list[HeldValues]] = [[csr_array((m, n)) for n in sizes] for m in sizes]
         for output, source in self.places:
             shape = self.sizes[output], self.sizes[source]
-            parts[order[output]][order[source]] = csr_array(_written_out(blocks[output, source], shape))
+            parts[order[output]][order[source]] = csr_array(
+                _written_out((output, source), blocks[output, source], shape)
+            )
         inner = block_array(parts, format="csc")
         matrix = csc_array(eye_array(self.size) - inner)
         sparse = self.size >= MIN_SPARSE_SIZE and matrix.nnz <= MAX_FACTORED_DENSITY * self.size**2
         return matrix if sparse else matrix.toarray()
 
 
-def _written_out(value: ModelBlock, shape: tuple[int, int]) -> HeldValues:
+def _written_out(place: BlockPlace, value: ModelBlock, shape: tuple[int, int]) -> HeldValues:
     """Return a block of a model as an array or a sparse array of rows x cols."""
-    held = given_value(value)
+    if not isinstance(value, np.ndarray) and not is_sparse(value):
+        read_block(place, value)
+    held, (m, n), name = given_value(value), shape, f"{place[0]}/{place[1]}"
     if isinstance(held, tuple):
         tangent, adjoint = held
-        return tangent(np.eye(shape[1])) if tangent is not None else adjoint(np.eye(shape[0]))
-    if is_sparse(held) or held.ndim == 2:
-        return held
-    diagonal = np.broadcast_to(held, shape[:1])
-    places = np.arange(shape[0])
-    return csr_array((diagonal, (places, places)), shape=shape)
+        e = Elemental(name, str(place[1]), str(place[0]), Block(m, n), tangent and 0, adjoint and 0)
+        if tangent is None:
+            return called(e, Mode.ADJOINT, adjoint, np.eye(m))
+        return called(e, Mode.TANGENT, tangent, np.eye(n))
+    if held.shape == () or (isinstance(value, DiagonalBlock) and held.shape == (m,)):
+        places = np.arange(m)
+        held = csr_array((np.broadcast_to(held, (m,)), (places, places)), shape=(m, m))
+    if held.shape != shape or held.dtype.kind not in NUMBER_KINDS:
+        found = f"an array of dtype {held.dtype} and shape {held.shape}"
+        raise ExecutionError(f"the block '{name}' is {found}; expected numbers of shape {shape}: rows x columns.")
+    return held
 
 
 def _dense_factors(matrix: Array) -> tuple[SolvePair, int]:

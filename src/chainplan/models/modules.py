@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from chainplan.errors import ArgumentError
+from chainplan.errors.arguments import refuse, whole
 from chainplan.models.block_values import ModelBlock, given_value, read_block
 from chainplan.structures import DENSE, Structure
 from chainplan.values.jacobians import GivenJacobian, MatrixFree
@@ -78,7 +79,7 @@ def read_module(name: str, given: ModelBlock) -> SimulationModule:
     """
     functions = None if isinstance(given, LinearOperator) else _functions(given)
     if functions is not None:
-        rows, cols = getattr(given, "shape", None) or (None, None)
+        rows, cols = _said_shape(name, getattr(given, "shape", None))
         return SimulationModule(name, given, functions, DENSE, ModuleShape(rows, cols))
     place: tuple[Hashable, Hashable] = (name, "input")
     try:
@@ -92,6 +93,17 @@ def read_module(name: str, given: ModelBlock) -> SimulationModule:
     if made is not None and read.functions is not None:
         made = tuple(f if there else None for f, there in zip(made, read.functions, strict=True))
     return SimulationModule(name, given, made, read.structure, ModuleShape(read.rows, read.cols))
+
+
+def _said_shape(name: str, shape: object) -> tuple[int | None, int | None]:
+    """Return the shape that an object with functions says, if it does."""
+    if shape is None:
+        return None, None
+    what, expected = f"modules['{name}'].shape", "a pair (outputs, inputs)"
+    if not isinstance(shape, list | tuple) or len(shape) != 2:
+        raise refuse(what, shape, expected, "Correct it.")
+    rows, cols = (None if size is None else whole(what, size) for size in shape)
+    return rows, cols
 
 
 def _functions(given: ModelBlock) -> MatrixFree | None:

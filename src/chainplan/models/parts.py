@@ -1,6 +1,8 @@
-"""Parts of a vector that stands for several vertices, one below the other."""
+"""Parts of a vector that stands for several vertices, one below the other, and names for what stands between."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -8,6 +10,22 @@ from scipy.sparse import csr_array
 from chainplan.structures import Block
 from chainplan.structures.explicit import Explicit
 from chainplan.structures.unit_entries import UnitEntries
+
+
+class Names:
+    """Gives names that are not taken, to vertices and elementals that a model does not have."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+
+    def __call__(self, wanted: str) -> str:
+        """Return a name that is not taken, and take it."""
+        name, count = wanted, 1
+        while name in self._taken:
+            count += 1
+            name = f"{wanted}#{count}"
+        self._taken.add(name)
+        return name
 
 
 def selected_part(size: int, first: int, length: int) -> Block:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +17,14 @@ from chainplan._util.arrays import Array
 from chainplan.costs.objectives import objective_model
 from chainplan.costs.timed import WEIGHTED_COST, TimedCost
 from chainplan.errors import ArgumentError, ExecutionError, SpecError
+from chainplan.errors.arguments import expect, refuse
 from chainplan.execution.function_times import MeasuredCost, measured
 from chainplan.execution.prepared import PreparedPlan, prepare
 from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND
 from chainplan.models.block_values import ModelBlock
-from chainplan.models.module_shapes import shaped, taken
+from chainplan.models.module_shapes import names, shaped, taken
 from chainplan.models.modules import read_module
-from chainplan.models.parts import selected_part
+from chainplan.models.parts import Names, selected_part
 from chainplan.planner import plan
 from chainplan.plans.result import Result
 from chainplan.problem.graph import Elemental, Graph, Mode
@@ -107,10 +109,12 @@ class Simulation:
             raise ArgumentError("modules: found none; expected a list, or a mapping from names. Pass {'flow': module}.")
         named = modules if isinstance(modules, Mapping) else {f"module{i}": m for i, m in enumerate(modules, 1)}
         self._modules = {name: read_module(name, given) for name, given in named.items()}
-        self._takes = taken(self._modules, takes or {})
-        self._shapes, self._sizes = shaped(self._modules, self._takes, dict(sizes or {}))
+        self._takes = taken(self._modules, {} if takes is None else takes)
+        self._shapes, self._sizes = shaped(self._modules, self._takes, {} if sizes is None else sizes)
         read = {source for sources in self._takes.values() for source in sources}
-        self._outputs = tuple(outputs) if outputs is not None else tuple(m for m in self._modules if m not in read)
+        self._outputs = (
+            tuple(m for m in self._modules if m not in read) if outputs is None else names("outputs", outputs)
+        )
         for name in (*self._outputs, *(prices or {})):
             if name not in self._modules:
                 raise ArgumentError(f"'{name}' is no module; expected one of {', '.join(self._modules)}. Correct it.")
@@ -122,15 +126,16 @@ class Simulation:
         """The linearised DAG of the modules."""
         inputs = tuple(dict.fromkeys(v for some in self._takes.values() for v in some if v not in self._modules))
         sizes, elementals = dict(self._sizes), list[Elemental]()
+        free = Names((*sizes, *self._modules))
         for name, sources in self._takes.items():
             source, total = sources[0], self._shapes[name].cols
             assert total is not None, "shapes are complete"
             if len(sources) > 1:
-                source, first = f"inputs of {name}", 0
+                source, first = free(f"inputs of {name}"), 0
                 sizes[source] = total
                 for part in sources:
                     block = selected_part(total, first, sizes[part]).transpose()
-                    elementals.append(Elemental(f"{name}/{part}", part, source, block))
+                    elementals.append(Elemental(free(f"{name}/{part}"), part, source, block))
                     first += sizes[part]
             elementals.append(self._elemental(name, source, total))
         return Graph(sizes, inputs, self._outputs, tuple(elementals))
@@ -212,6 +217,7 @@ class Simulation:
             self.plan()
         assert self._run is not None, "planning prepares"
         given = {name: module.value for name, module in self._modules.items()}
+        expect("values", values or {}, Mapping, "a mapping from names to modules", "Pass {'flow': module}.")
         for name, value in (values or {}).items():
             if name not in given:
                 raise ArgumentError(f"'{name}' is no module; expected one of {', '.join(given)}. Correct it.")
@@ -287,6 +293,14 @@ def _priced(prices: Mapping[str, tuple[float | None, float | None]]) -> Measured
     """Return the model of given nanoseconds per vector."""
     if not prices:
         return None
+    expected, todo = "a number of nanoseconds from 0, or None", "Pass prices={'flow': (tangent, adjoint)}."
+    expect("prices", prices, Mapping, "a mapping from modules to pairs", todo)
+    for name, pair in prices.items():
+        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+            raise refuse(f"prices['{name}']", pair, "a pair", todo)
+        for price in pair:
+            if price is not None and (not isinstance(price, Real) or not 0 <= price < float("inf")):
+                raise refuse(f"prices['{name}']", price, expected, todo)
     scale = FEMTOSECONDS_PER_NANOSECOND
     functions = tuple(
         (name, mode, 0, round(price * scale))

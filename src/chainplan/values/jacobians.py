@@ -176,6 +176,8 @@ def _fitted(name: str, given: HeldValues, block: Block) -> HeldValues:
     structure = block.structure
     if isinstance(structure, Dense):
         return given.toarray() if is_sparse(given) else given
+    if given.dtype == np.float16:
+        raise ExecutionError(f"the array for '{name}' has dtype float16, of which no entries are listed; pass float32.")
     pattern = kept_pattern(block)
     if form(block) is StorageForm.SPARSE and structure.units is None and _listed_alike(given, pattern):
         return given if type(given) is csr_array else csr_array(given, copy=True)
