@@ -276,7 +276,7 @@ def test_other_mistakes_are_refused() -> None:
         accumulate(CYCLE, [["x"]], [None])  # type: ignore[list-item]
     with pytest.raises(ArgumentError, match="found dtype float16"):
         accumulate({("y", "x"): np.ones((2, 2), np.float16)}, ["x"], ["y"])
-    with pytest.raises(ArgumentError, match="blocks: found .*; expected a mapping"):
+    with pytest.raises(ArgumentError, match=r"blocks: found .*; expected a mapping"):
         accumulator(CYCLE, ["x"], [None])(None)  # type: ignore[arg-type]
     result = chainplan.plan(chainplan.from_spec({"chain": [{"name": "d", "shape": [3, 3], "structure": "diagonal"}]}))
     with pytest.raises(ExecutionError, match="dtype float16, of which no entries are listed; pass float32"):
