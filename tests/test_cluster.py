@@ -218,6 +218,16 @@ def test_arrays_that_a_killed_worker_held_are_sent_again(
     _require_equal(found, chainplan.execute(result, matrices))
 
 
+@pytest.mark.nightly
+def test_a_module_that_kills_every_worker_is_named(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = plan(chainplan.chain([{"name": "sim", "shape": [3, 3], "tangent": 1}, {"shape": [3, 3]}]), "forward")
+    values = {"sim": (lambda block: os.kill(os.getpid(), signal.SIGKILL), None), "F2": np.eye(3)}
+    for inlined in (inputs.MAX_INLINED_BYTES, 0):
+        monkeypatch.setattr(inputs, "MAX_INLINED_BYTES", inlined)
+        with pytest.raises(ExecutionError, match=r"workers die .*'accumulate-sim'|has no workers left"):
+            chainplan.execute(result, values, backend="dask", scheduler=client)
+
+
 def _skeleton(result: Result, limit: int | None, short: int, seconds: dict[str, float] | None = None) -> Skeleton:
     assert result.plan is not None
     candidate = Candidate(result.plan, WEIGHTED_COST)

@@ -137,7 +137,13 @@ class GivenInputs:
         with suppress(OSError):
             sent: dict[TaskKey, Future] = self._client.scatter(values, direct=True, hash=False, broadcast=everywhere)
             return sent
-        return dict(self._client.scatter(values, direct=False, hash=False, broadcast=everywhere))
+        try:
+            return dict(self._client.scatter(values, direct=False, hash=False, broadcast=everywhere))
+        except TimeoutError:
+            raise ExecutionError(
+                "the cluster has no workers left to send arrays to; expected at least one. Start some, and look at the "
+                "logs of those that died: mostly they are out of memory."
+            ) from None
 
     def argument(self, arg: SentArgument) -> TaskOperand:
         """What a task gets: a value, or the future of one."""

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 SECONDS_PER_REPORT = 5.0
 """Seconds between two reports of a run's progress."""
-MAX_LOSSES = 20
-"""How often a run sends tasks again because workers were lost."""
+MAX_LOSSES = 4
+"""How often a run sends tasks again because workers were lost, without a task done in between."""
 _SECONDS_PER_LOOK = 0.5
 """Seconds after which a waiting client looks at the clock and at its connection."""
 
@@ -72,16 +72,23 @@ class RunSubmission:
             Where workers die whenever they run a task, or the scheduler does not answer any more.
         """
         try:
-            for _ in range(MAX_LOSSES):
+            losses, done = 0, 0
+            while losses < MAX_LOSSES:
                 if self._wait(self._send()):
                     return {task: self._held[task] for task in self._outputs}
+                losses, done = (losses + 1 if len(self._finished) <= done else 1), len(self._finished)
         except BaseException:
             self._client.cancel(list(self._held.values()), force=True)
             raise
         raise ExecutionError(
-            f"workers were lost {MAX_LOSSES} times, with arrays that were sent to them; expected workers that live. "
-            "Use larger workers, or give arrays as files that workers can read."
+            f"workers die again and again, with arrays that were sent to them; in flight were {self._in_flight()}. "
+            "Look at their logs: mostly they are out of memory. Use larger workers, or give arrays as files."
         )
+
+    def _in_flight(self) -> str:
+        """The names of the first tasks whose operands are there."""
+        ready = (task for task in self._held if task not in self._finished and self._reads[task] <= self._finished)
+        return ", ".join(f"'{self._tasks[task].name}'" for task in sorted(ready)[:3]) or "none"
 
     def _send(self) -> list[int]:
         """Send the tasks whose results are missing; return their numbers."""
