@@ -127,7 +127,7 @@ def test_a_solver_may_be_given(vertex: str) -> None:
     assert called == [(7, 2)]
     assert agree(found, accumulate(blocks, ["x"], ["y"]))
     found = accumulate(blocks | {("a", "x"): rng.random((4, 9))}, ["x"], ["b"], solvers={vertex: (solve, transposed)})
-    assert called[1:] == [(7, 3)] or called[1:] == [(7, 9)]
+    assert called[1:] == [(7, 3)]
     with pytest.raises(ArgumentError, match="'y', which is on no cycle"):
         accumulate(blocks, ["x"], ["y"], solvers={"y": (solve, transposed)})
 
