@@ -45,7 +45,7 @@ MAX_PLAN_FILE_BYTES = 1_000_000_000
 class Frontend:
     """A file format: its name, its suffixes, and the reader that makes a Problem or Program of the bytes.
 
-    What is `own_kind` begins as no spec does, as its reader knows.
+    Files of an `own_kind` begin as no spec does, and are not refused for that.
     """
 
     name: str
