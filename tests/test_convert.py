@@ -199,3 +199,21 @@ def test_an_unknown_suffix_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     source = str(ROOT / "examples" / "seed_chain.yaml")
     assert main(["convert", source, "-o", str(tmp_path / "a.txt")]) == 2
     assert "expected one of .yaml" in capsys.readouterr().err
+
+
+def test_strict_graphs_in_dot_have_one_edge_between_two_nodes(tmp_path: Path) -> None:
+    pytest.importorskip("pydot", reason="pydot is not installed; pip install '.[dot]'")
+    path = tmp_path / "graph.dot"
+    path.write_text("strict digraph { x [size=3]; y [size=3]; x -> y [structure=diagonal]; x -> y [name=d] }")
+    (one,) = read(path).graph.elementals
+    assert (one.name, one.block.structure.name) == ("d", "diagonal")
+    path.write_text(path.read_text().removeprefix("strict "))
+    assert len(read(path).graph.elementals) == 2
+
+
+def test_several_graphs_in_dot_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("pydot", reason="pydot is not installed; pip install '.[dot]'")
+    path = tmp_path / "graphs.dot"
+    path.write_text("digraph { x -> y } digraph { a -> b }")
+    with pytest.raises(SpecError, match="found 2 graphs; expected one digraph"):
+        read(path)

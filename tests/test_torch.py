@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -306,3 +307,63 @@ def test_arguments_that_pytorch_refuses(args: tuple[Any, ...]) -> None:
         torch.func.jacrev(torch.sin)(*args)
     with pytest.raises(type(theirs.value)):
         jacobian(torch.sin)(*args)
+
+
+def test_numbers_among_the_arguments_are_told_apart() -> None:
+    x = torch.ones(2, dtype=torch.float64)
+    made = jacobian(lambda x, s: x * math.copysign(1.0, s))
+    for s in (0.0, -0.0, 0.0):
+        assert made(x, s).tolist() == (torch.eye(2) * math.copysign(1.0, s)).tolist()
+
+
+def test_objects_among_the_arguments_may_change() -> None:
+    class Settings:
+        factor = 2.0
+
+    def scaled(x: Any, settings: Any) -> Any:
+        return x * settings.factor
+
+    x, settings = torch.ones(2), Settings()
+    made = jacobian(scaled)
+    assert made(x, settings).tolist() == [[2, 0], [0, 2]]
+    settings.factor = 5.0
+    assert made(x, settings).tolist() == [[5, 0], [0, 5]]
+
+
+def test_modules_among_the_arguments_are_followed() -> None:
+    x, module = torch.ones(3), torch.nn.Linear(3, 2)
+    made = jacobian(lambda x, module: torch.tanh(module(x)))
+    made(x, module)
+    module.weight = torch.nn.Parameter(torch.ones(2, 3))
+    assert_same(made(x, module), torch.func.jacrev(lambda x: torch.tanh(module(x)))(x), 1e-6)
+
+
+def test_a_number_that_is_nan_is_no_reason_to_trace_again() -> None:
+    traced, missing = [], float("nan")
+
+    def f(x: Any) -> Any:
+        traced.append(1)
+        return x * (1.0 if math.isnan(missing) else 2.0)
+
+    made = jacobian(f)
+    made(torch.ones(2))
+    count = len(traced)
+    made(torch.ones(2))
+    assert len(traced) == count
+
+
+def test_autocast_after_a_program_was_made() -> None:
+    W, x = torch.randn(3, 4), torch.randn(4)
+
+    def f(x: Any) -> Any:
+        return torch.tanh(W @ x)
+
+    made = jacobian(f)
+    made(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(made(x), torch.func.jacrev(f)(x))
+
+
+def test_tensors_without_values() -> None:
+    found = jacobian(lambda x: torch.tanh(x) * 2)(torch.empty(3, device="meta"))
+    assert (found.shape, found.device.type) == ((3, 3), "meta")

@@ -1,8 +1,9 @@
 """Reads and writes graphs in the DOT language of Graphviz; pydot parses it.
 
 Of a file only nodes, edges and attributes count: subgraphs group nodes, an edge to a subgraph leads to each of its
-nodes, ports say nothing. Attributes are those of `io.networkx_graph`; those of the drawing are left alone. Defaults
-hold for all nodes and edges of their graph, whether they stand before or behind them.
+nodes, ports say nothing. Of several edges between two nodes of a strict graph there is one, with the attributes of all.
+Attributes are those of `io.networkx_graph`; those of the drawing are left alone. Defaults hold for all nodes and edges
+of their graph, whether they stand before or behind them.
 """
 
 from __future__ import annotations
@@ -46,11 +47,14 @@ def read_dot(data: bytes, messages: SpecMessages) -> Problem:
             warnings.simplefilter("ignore")
             graphs = pydot.graph_from_dot_data(data.decode())
         graph = _graph(graphs[0]) if graphs else None
+        count = len(graphs or ())
     except Exception as error:  # pyparsing, pydot and decoding each raise errors of their own
         messages.fatal(0, 0, f"not a DOT file: {first_line(error)}; expected one digraph. Correct it.")
     if graph is None:
         where = " ".join(line.strip() for line in said.getvalue().splitlines() if "(line:" in line)
         messages.fatal(0, 0, f"not a DOT file: {where[:200] or 'it holds no graph'}; expected one digraph. Correct it.")
+    if count > 1:
+        messages.fatal(0, 0, f"found {count} graphs; expected one digraph. Write a file for each.")
     return problem_of_graph(graph, messages)
 
 
@@ -58,6 +62,8 @@ def _graph(parsed: pydot.Dot) -> networkx.MultiDiGraph:
     import networkx
 
     kind = networkx.MultiDiGraph if parsed.get_type() == "digraph" else networkx.MultiGraph
+    if parsed.get_strict():
+        kind = networkx.DiGraph if parsed.get_type() == "digraph" else networkx.Graph
     graph = kind(**{key: _bare(value) for key, value in parsed.get_attributes().items()})
     name = _bare(parsed.get_name())
     if name:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from enum import Enum
 
 import torch
 from torch import Tensor
 from torch._C import _functorch
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
+from chainplan.torch.surroundings import FOLLOWED_KINDS, PLAIN_KINDS, told_apart
 from chainplan.torch.types import TensorTree
 
 
 class TensorCall:
     """A function at its arguments, flattened: `function` takes all tensors among them and gives a list of tensors.
 
-    `active` are the positions of the tensors to differentiate by, in the order of argnums.
+    `active` are the positions of the tensors to differentiate by, in the order of argnums; `followed` are the arguments
+    that hold values of their own.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class TensorCall:
         owners = [i for one in numbered for i in one]
         tensors = [i for i, leaf in enumerate(self._leaves) if isinstance(leaf, Tensor)]
         self.leaves = [self._leaves[i] for i in tensors]
+        self.followed = [leaf for leaf in self._leaves if isinstance(leaf, FOLLOWED_KINDS)]
         self._static = [None if isinstance(leaf, Tensor) else leaf for leaf in self._leaves]
         self._tensors = tensors
         self.active = tuple(tensors.index(i) for place in places for i in range(len(owners)) if owners[i] == place)
@@ -65,7 +69,7 @@ def key_of(args: Sequence[TensorTree]) -> tuple[Hashable, list[Tensor], int]:
     Raises
     ------
     TypeError
-        If an argument that is no tensor cannot be compared.
+        If an argument that is no tensor cannot be compared, or an object that may change.
     """
     leaves: list[TensorTree]
     tree: Hashable = None
@@ -73,7 +77,7 @@ def key_of(args: Sequence[TensorTree]) -> tuple[Hashable, list[Tensor], int]:
         leaves = list(args)
     else:
         leaves, tree = tree_flatten(tuple(args))
-    key: list[Hashable] = [tree, torch.get_default_dtype()]
+    key: list[Hashable] = [tree, torch.get_default_dtype(), torch._C._is_any_autocast_enabled()]
     tensors, batch = [], 1
     for leaf in leaves:
         if isinstance(leaf, Tensor):
@@ -82,10 +86,16 @@ def key_of(args: Sequence[TensorTree]) -> tuple[Hashable, list[Tensor], int]:
             if _functorch.is_functorch_wrapped_tensor(leaf):
                 batch = max(batch, _batch_of(leaf))
         else:
-            hash(leaf)
-            key.append((type(leaf), leaf))
+            key.append(_static_key(leaf))
     key.append(batch)
     return tuple(key), tensors, batch
+
+
+def _static_key(leaf: TensorTree) -> Hashable:
+    """Return what tells an argument that is no tensor from others."""
+    if not isinstance(leaf, (*PLAIN_KINDS, Enum, *FOLLOWED_KINDS)):
+        raise TypeError("its attributes may change")
+    return type(leaf), told_apart(leaf)
 
 
 def _batch_of(leaf: Tensor) -> int:
@@ -122,4 +132,4 @@ def ordinary(args: Sequence[TensorTree], argnums: int | tuple[int, ...], leaves:
         return False
     if any(type(leaf) not in (Tensor, torch.nn.Parameter) and one_point(leaf) is None for leaf in leaves):
         return False
-    return not any(torch.is_autocast_enabled(leaf.device.type) for leaf in leaves)
+    return not any(leaf.is_meta or torch.is_autocast_enabled(leaf.device.type) for leaf in leaves)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 
 import torch
 from torch import Tensor
@@ -167,7 +167,7 @@ class Jacobian:
         if made.by_values and not self._warned:
             self._warned = True
             warnings.warn(f"chainplan.torch.jacobian: {made.reason}.", stacklevel=4)
-        return _Entry(made, call, surroundings(self._f))
+        return _Entry(made, call, surroundings(partial(self._f, *call.followed) if call.followed else self._f))
 
 
 def jacobian(

@@ -19,22 +19,30 @@ from chainplan.torch.types import Value
 MAX_FOLLOWED = 10_000
 """The most values that are written down of a function."""
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+PLAIN_KINDS = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+"""Kinds of values that cannot change, and are compared by value."""
+FOLLOWED_KINDS = (types.FunctionType, torch.nn.Module)
+"""Kinds of arguments that hold values which are compared."""
 
 
 def surroundings(f: object) -> Callable[[], bool]:
     """Return what says whether a function still reads what it reads now."""
     pairs = [(read, read()) for read, _ in _reads(f)]
-    same = [(read, value) for read, value in pairs if not isinstance(value, _PLAIN)]
-    equal = [(read, value) for read, value in pairs if isinstance(value, _PLAIN)]
+    same = [(read, value) for read, value in pairs if not isinstance(value, PLAIN_KINDS)]
+    equal = [(read, told_apart(value)) for read, value in pairs if isinstance(value, PLAIN_KINDS)]
 
     def unchanged() -> bool:
         for read, value in same:
             if read() is not value:
                 return False
-        return all(type(now := read()) is type(value) and now == value for read, value in equal)
+        return all(type(now := told_apart(read())) is type(value) and now == value for read, value in equal)
 
     return unchanged
+
+
+def told_apart(value: Value) -> Value:
+    """Return a plain value, a number with a point as its text: 0.0 equals -0.0, and nan is not equal to itself."""
+    return (type(value), repr(value)) if isinstance(value, float | complex) else value
 
 
 _Read = Callable[[], Value]
@@ -54,7 +62,7 @@ def _reads(f: object) -> Iterator[tuple[_Read, Value]]:
             value = _attempt(read)
             count += 1
             yield functools.partial(_attempt, read), value
-            if not isinstance(value, (*_PLAIN, Tensor)):
+            if not isinstance(value, (*PLAIN_KINDS, Tensor)):
                 todo.append(value)
 
 
@@ -121,6 +129,6 @@ def _of_module(module: torch.nn.Module) -> Iterator[_Read]:
         yield from (functools.partial(table.__getitem__, name) for name in table)
     own = vars(module)
     for name, value in own.items():
-        if isinstance(value, (*_PLAIN, Tensor, list, tuple)) and not name.startswith("_"):
+        if isinstance(value, (*PLAIN_KINDS, Tensor, list, tuple)) and not name.startswith("_"):
             yield functools.partial(own.__getitem__, name)
     yield lambda: type(module).forward
