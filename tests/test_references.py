@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -257,3 +258,30 @@ def test_columns_of_a_large_file_are_read_a_few_rows_at_a_time(tmp_path: Path, m
     found = part.fetch(result.plan, "<i8")
     assert np.array_equal(found, value[:, 3:17])
     assert found.base is None
+
+
+BROKEN_LISTS = [
+    ({"indices": [0, 77], "indptr": [0, 1, 2]}, "indices must be < 3"),
+    ({"indices": [0, -900], "indptr": [0, 1, 2]}, "indices must be >= 0"),
+    ({"indices": [0, 1], "indptr": [0, 100_000, 2]}, "indptr must be a non-decreasing sequence"),
+    ({"indices": [0.5, 1.5], "indptr": [0, 1, 2]}, "its 'indices' is a list of whole numbers"),
+]
+
+
+@pytest.mark.parametrize(("lists", "message"), BROKEN_LISTS, ids=[message for _, message in BROKEN_LISTS])
+def test_sparse_files_whose_lists_lead_outside_are_refused(lists: Any, message: str, tmp_path: Path) -> None:
+    result = chainplan.plan(chainplan.from_spec({"chain": [3, 2, 4]}))
+    path = tmp_path / "broken.npz"
+    np.savez(path, format=np.array(b"csr"), shape=np.array([2, 3]), data=np.ones(2), **lists)
+    with pytest.raises(ExecutionError, match=f"'F1' cannot be read: {message}"):
+        chainplan.execute(result, {"F1": path, "F2": np.ones((4, 2))})
+
+
+def test_a_future_that_raises_is_named() -> None:
+    result = chainplan.plan(chainplan.from_spec({"chain": [3, 2]}))
+    failed: Future[Any] = Future()
+    failed.set_exception(KeyError("x"))
+    with pytest.raises(ExecutionError, match="the future of 'F1' raised KeyError"):
+        chainplan.execute(result, {"F1": failed})
+    with pytest.raises(ExecutionError, match="the loader of 'F1' raised TypeError"):
+        chainplan.execute(result, {"F1": np.ndarray})

@@ -66,18 +66,42 @@ def load_sparse(path: Path, require: Callable[[tuple[int, int], int], None]) -> 
     return _LOADERS[kind](path, size, require)
 
 
-def _load_npz(path: Path, size: int, require: Callable[[tuple[int, int], int], None]) -> SparseArray:
+def load_checked_npz(path: Path, declared: Mapping[str, ArrayHeader]) -> SparseArray:
+    """Load an array that `scipy.sparse.save_npz` wrote, once it is one: scipy does not look where its lists lead.
+
+    Parameters
+    ----------
+    path : Path
+        The path of the file.
+    declared : Mapping[str, ArrayHeader]
+        Its headers.
+
+    Returns
+    -------
+    SparseArray
+        An array of scipy.sparse, in any of its formats.
+
+    Raises
+    ------
+    ValueError
+        Where the file holds something else. Broken files raise other errors of `BROKEN_ARCHIVE_ERRORS` as well.
+    """
     from scipy.sparse import load_npz
 
+    _require_kinds(declared)
+    loaded: SparseArray = load_npz(path)
+    if hasattr(loaded, "indptr"):
+        loaded.check_format(full_check=True)
+    return loaded
+
+
+def _load_npz(path: Path, size: int, require: Callable[[tuple[int, int], int], None]) -> SparseArray:
     declared = headers(path)
     _require_kinds(declared)
     listed = max((prod(declared[name].shape) for name in ("data", "indices", "row") if name in declared), default=0)
     if listed > max(MAX_SMALL_FILE_ENTRIES, size // 4):
         raise ValueError(f"its {size:,} bytes unpack to {listed:,} entries; write it with compressed=False")
-    loaded: SparseArray = load_npz(path)
-    if hasattr(loaded, "indptr"):
-        loaded.check_format(full_check=True)  # scipy's kernels follow row pointers wherever they lead
-    return loaded
+    return load_checked_npz(path, declared)
 
 
 def _load_matrix_market(path: Path, size: int, require: Callable[[tuple[int, int], int], None]) -> SparseArray:

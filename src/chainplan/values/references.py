@@ -46,7 +46,8 @@ def samples(given: Iterable[object]) -> list[Array]:
 
 def _dtype(reference: object) -> DType | None:
     if not isinstance(reference, str | PathLike):
-        return getattr(reference, "dtype", None)
+        dtype = getattr(reference, "dtype", None)
+        return dtype if isinstance(dtype, np.dtype) else None
     path = Path(reference)
     try:
         return npy_header(path).dtype if path.suffix == ".npy" else headers(path)["data"].dtype
@@ -73,19 +74,18 @@ def fetched(e: Elemental, reference: object) -> HeldValues:
     Raises
     ------
     ExecutionError
-        Where there is no such file, it holds something else, or the function raises.
+        Where there is no such file, it holds something else, or the function or the future raises.
     """
     if isinstance(reference, str | PathLike):
         return _opened(e, Path(reference))
     result = getattr(reference, "result", None)
-    if callable(result):
-        return result()
-    assert callable(reference), "asked of references only"
+    made, what = (result, "future") if callable(result) else (reference, "loader")
+    assert callable(made), "asked of references only"
     try:
-        return reference()
+        return made()
     except Exception as error:
         raise ExecutionError(
-            f"the loader of '{e.name}' raised {type(error).__name__}: {error}; expected an array of {_size(e)}. Call "
+            f"the {what} of '{e.name}' raised {type(error).__name__}: {error}; expected an array of {_size(e)}. Try "
             "it alone, where the plan runs."
         ) from error
 
@@ -111,12 +111,12 @@ def _opened(e: Elemental, path: Path) -> HeldValues:
 
 def _opened_sparse(path: Path) -> HeldValues:
     """Read a sparse array of scipy."""
-    from scipy.sparse import load_npz
+    from chainplan.structures.sparse_files import load_checked_npz
 
     found = headers(path)
     if not {"format", "shape", "data"} <= found.keys():
         raise ValueError(f"it holds {', '.join(sorted(found))[:80]}, not what scipy.sparse.save_npz writes")
-    return load_npz(path)
+    return load_checked_npz(path, found)
 
 
 def _size(e: Elemental) -> str:
