@@ -244,6 +244,7 @@ def test_a_lowered_plan_goes_with_its_plan() -> None:
 REFUSED: dict[str, tuple[Problem, dict[str, Any], str]] = {
     "missing": (chain_problem([2, 3]), {}, r"no Jacobian for 'F1'; expected an array of 3 x 2"),
     "unknown": (chain_problem([2, 3]), {"F1": np.ones((3, 2)), "G": 1}, r"'G' is no elemental of the plan"),
+    "unknown, of several types": (chain_problem([2, 3]), {"F1": np.ones((3, 2)), 7: 1, "G": 1}, r"'7' is no elemental"),
     "shape": (chain_problem([2, 3]), {"F1": np.ones((2, 3))}, r"shape \(2, 3\); expected \(3, 2\): rows x columns"),
     "dtype": (chain_problem([2, 3]), {"F1": np.full((3, 2), "a")}, r"expected numbers"),
     "functions": (chain_problem([2, 3]), {"F1": (None, None)}, r"'F1' is explicit, but functions were given"),

@@ -369,7 +369,7 @@ def _require_known(program: LoweredPlan, jacobians: Mapping[str, GivenJacobian])
     unknown = jacobians.keys() - program.names
     if unknown:
         known = ", ".join(sorted(program.names)[:8])
-        raise ExecutionError(f"'{min(unknown)}' is no elemental of the plan; expected some of {known}.")
+        raise ExecutionError(f"'{min(unknown, key=str)}' is no elemental of the plan; expected some of {known}.")
 
 
 def _take(program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], run: PlanRun, references: bool) -> None:
