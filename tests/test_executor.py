@@ -241,7 +241,7 @@ def test_a_lowered_plan_goes_with_its_plan() -> None:
     assert len(_LOWERED_PLANS) < before
 
 
-REFUSED: dict[str, tuple[Problem, dict[str, Any], str]] = {
+REFUSED: dict[str, tuple[Problem, dict[Any, Any], str]] = {
     "missing": (chain_problem([2, 3]), {}, r"no Jacobian for 'F1'; expected an array of 3 x 2"),
     "unknown": (chain_problem([2, 3]), {"F1": np.ones((3, 2)), "G": 1}, r"'G' is no elemental of the plan"),
     "unknown, of several types": (chain_problem([2, 3]), {"F1": np.ones((3, 2)), 7: 1, "G": 1}, r"'7' is no elemental"),
