@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainplan.errors import PointError, SolverError
+from chainplan.errors import PointError, SpecError
 from chainplan.io.read import program
-from chainplan.planner import plan
 from chainplan.programs.evaluation import evaluate
 from chainplan.programs.ops import OPS, Op
 from chainplan.programs.ops.elementwise import Elementwise
@@ -89,10 +88,44 @@ def test_differences_find_a_wrong_second_derivative(
     assert "NOT VALID" in capsys.readouterr().out
 
 
-def test_layers_that_make_no_chain_or_have_only_functions_are_refused() -> None:
-    layers = [{"op": "linear", "out": 3}, {"op": "softmax"}]
-    with pytest.raises(SolverError, match="not a chain"):
-        plan(program({"input": {"x": 2}, "layers": layers, "derivative": 2}).problem)
+@every_case
+def test_what_is_affine_in_all_arguments_together_has_constant_jacobians(
+    op: Op, shapes: tuple[tuple[int, ...], ...]
+) -> None:
+    if len(shapes) > 1 and all(map(op.affine_in, range(len(shapes)))):
+        arguments = point(op, shapes)
+        moved = [a + np.random.default_rng(1).random(a.shape) for a in arguments]
+        pairs = zip(jacobians(op, arguments), jacobians(op, moved), strict=True)
+        assert op.jointly_affine == all(np.allclose(before, after) for before, after in pairs)
+
+
+def test_residuals_and_branches_are_compared_with_differences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "residual.yaml"
+    spec.write_text(
+        "derivative: 2\ninput: {x: 3}\nlayers:\n"
+        "  - {op: tanh, name: a}\n  - {op: add, name: b, from: [a, x]}\n  - {op: exp, name: c}\n"
+        "  - {op: concat, name: d, from: [c, a]}\n  - {op: linear, out: 2}\n  - {op: sigmoid}\n"
+    )
+    assert main(["run", str(spec)]) == 0
+    assert capsys.readouterr().out.count("valid") == 2
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"op": "linear", "out": 3}, {"op": "softmax"}],
+        [{"op": "tanh", "name": "a"}, {"op": "multiply", "from": ["a", "x"]}],
+        [{"op": "layer_norm"}],
+    ],
+)
+def test_mixed_second_derivatives_of_layers_are_refused(layers: list[dict[str, object]]) -> None:
+    with pytest.raises(SpecError, match=r"layers\[\d\] .*mixed second derivatives"):
+        program({"input": {"x": 2}, "layers": layers, "derivative": 2})
+
+
+def test_layers_that_have_only_functions_are_refused() -> None:
     made = program({"input": {"x": [3, 2]}, "layers": [{"op": "singular_values"}], "derivative": 2})
     with pytest.raises(PointError, match="singular_values1"):
         second_values(evaluate(made, draw_point(made, seed=0)))

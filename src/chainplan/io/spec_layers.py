@@ -41,6 +41,10 @@ from chainplan.programs.program import Layer, Program, applied
 MAX_LAYER_SIZE = 10**12
 MAX_LAYER_NAME_LENGTH = 60
 _LAYER_NAME_PATTERN = re.compile(r"[^\W\d][\w-]*")
+_MIXED = (
+    "is '{op}', which has mixed second derivatives, of several values or of steps inside; expected layers of one "
+    "varying value, or sums of several, where 'derivative' is 2. Leave 'derivative' out."
+)
 
 
 @dataclass
@@ -96,6 +100,10 @@ def read_program(root: LocatedNode, messages: SpecMessages) -> Program:
     variables = _chosen(wanted, fed, "an input or a parameter", draft) or inputs
     results = tuple(name for name in draft.shapes if name not in fed)
     ends = _chosen(_names(top.get("outputs"), draft), results, "a layer", draft)
+    messages.finish()
+    for item, layer in zip(items, draft.layers if second else (), strict=False):
+        if layer.mixed:
+            draft.note(item, _MIXED.format(op=layer.op.name))
     messages.finish()
     shapes = {name: shape for name, shape in draft.shapes.items() if shape is not None}
     outputs = ends or (draft.layers[-1].name,)

@@ -46,6 +46,13 @@ class Layer:
     edges: tuple[OpEdge, ...] = ()
     varying: tuple[tuple[int, Block], ...] = ()
 
+    @property
+    def mixed(self) -> bool:
+        """Whether it may have second derivatives with respect to two vertices, which are those of no edge alone."""
+        starts = {source for position, _ in self.varying if isinstance(source := self.edges[position].source, int)}
+        affine = len(starts) == 1 and self.op.affine_in(next(iter(starts)))
+        return len(self.varying) > 1 and not affine and not self.op.jointly_affine
+
     def vertex(self, end: int | str) -> str:
         """Return the vertex of the graph for an end of an edge."""
         if isinstance(end, int):

@@ -4,8 +4,8 @@ An op computes its value and its Jacobian in complex arithmetic, so that the der
 of the argument is Im F'(x + i·h·e_k) / h, for h so small that it is exact up to rounding (Squire & Trapp 1998, "Using
 complex variables to estimate derivatives of real functions"). For elementwise functions one step of all entries at once
 gives all second derivatives. So an op needs no code of its own for second derivatives, and what it says of itself is
-only whether it is affine (`Op.affine_in`). Layers whose linearisation has inner vertices, such as softmax, make graphs
-that are not chains, which second derivatives are not planned for.
+only whether it is affine (`Op.affine_in`, `Op.jointly_affine`). Layers with mixed second derivatives, such as products
+of two values that vary, or softmax, whose linearisation has inner vertices, are refused where a spec is read.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ class _SumOrDifference(BinaryOp):
     """x plus or minus y."""
 
     structures: ClassVar[tuple[str, str]]
+    jointly_affine = True
 
     def affine_in(self, argument: int) -> bool:
         return True

@@ -194,6 +194,9 @@ class Op(ABC):
         """
         return None
 
+    jointly_affine: ClassVar[bool] = False
+    """Whether the result is affine in all arguments together, so that it has no mixed second derivatives."""
+
     def affine_in(self, argument: int) -> bool:
         """Say whether the result is affine in an argument while the others are constant, piece by piece.
 

@@ -42,6 +42,8 @@ class Concat(Op):
 
     axis: int = -1
 
+    jointly_affine = True
+
     def affine_in(self, argument: int) -> bool:
         return True
 
