@@ -260,7 +260,10 @@ def test_wrong_values_in_a_cycle_are_refused(value: Any, kind: type[Exception], 
         total({**CYCLE, (None, "y"): value})
 
 
-@pytest.mark.parametrize("solvers", [[1], {"y": None}, {"y": lambda block: block}, {"y": (np.asarray, None)}], ids=str)
+WRONG_SOLVERS = {"list": [1], "nothing": {"y": None}, "function": {"y": id}, "half a pair": {"y": (np.asarray, None)}}
+
+
+@pytest.mark.parametrize("solvers", WRONG_SOLVERS.values(), ids=WRONG_SOLVERS)
 def test_wrong_solvers_are_refused(solvers: Any) -> None:
     with pytest.raises(ArgumentError, match="solvers: found"):
         accumulate(CYCLE, ["x"], [None], solvers=solvers)
