@@ -12,9 +12,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from chainplan.errors.arguments import refuse
-from chainplan.problem.second import PATTERN_WORDS
-from chainplan.structures.second import ListedSecond, SecondBlock, diagonal_second, listed_second
+from chainplan.problem.second import patterned, require_pattern
+from chainplan.structures.second import ListedSecond, SecondBlock
 
 
 class OwnSecond(NamedTuple):
@@ -62,9 +61,7 @@ class MixedSecond:
     pattern: str | ListedSecond
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pattern, ListedSecond) and self.pattern not in PATTERN_WORDS:
-            expected = f"{', '.join(PATTERN_WORDS)}, or a list of entries"
-            raise refuse("pattern", self.pattern, expected, "Make a list by listed_second(entries, mixed=True).")
+        require_pattern(self.pattern, "Make a list by listed_second(entries, mixed=True).")
 
     @property
     def ends(self) -> tuple[str, str, str]:
@@ -84,16 +81,7 @@ class MixedSecond:
         SecondBlock
             The block of size(target) x size(left) x size(right), without values.
         """
-        whole = SecondBlock(sizes[self.target], sizes[self.left], sizes[self.right])
-        if self.pattern == "dense":
-            return whole
-        if self.pattern == "zero":
-            return whole._replace(pattern=listed_second([]))
-        if self.pattern == "diagonal":
-            listed = diagonal_second(whole.rows)
-            return whole._replace(pattern=listed, exact=listed is not None)
-        assert isinstance(self.pattern, ListedSecond)
-        return whole._replace(pattern=self.pattern)
+        return patterned(SecondBlock(sizes[self.target], sizes[self.left], sizes[self.right]), self.pattern)
 
     def to_spec(self) -> dict[str, object]:
         """Return it as a spec writes it.

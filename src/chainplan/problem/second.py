@@ -72,6 +72,22 @@ class SecondOrder:
         return self.left is None and self.right is None
 
 
+def require_pattern(pattern: object, advice: str) -> None:
+    """Refuse what is neither a word for a pattern nor a list of entries; the advice says how to make a list."""
+    if not isinstance(pattern, ListedSecond) and pattern not in PATTERN_WORDS:
+        raise refuse("pattern", pattern, f"{', '.join(PATTERN_WORDS)}, or a list of entries", advice)
+
+
+def patterned(whole: SecondBlock, pattern: str | ListedSecond) -> SecondBlock:
+    """Return a second-order block with the entries of a pattern alone."""
+    if isinstance(pattern, ListedSecond):
+        return whole._replace(pattern=pattern)
+    if pattern == "dense":
+        return whole
+    listed = listed_second([]) if pattern == "zero" else diagonal_second(whole.rows)
+    return whole._replace(pattern=listed, exact=listed is not None)
+
+
 @dataclass(frozen=True)
 class ElementalSecond:
     """The second derivative of an elemental, of rows x cols x cols.
@@ -95,9 +111,7 @@ class ElementalSecond:
     pattern: str | ListedSecond
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pattern, ListedSecond) and self.pattern not in PATTERN_WORDS:
-            expected = f"{', '.join(PATTERN_WORDS)}, or a list of entries"
-            raise refuse("pattern", self.pattern, expected, "Make a list by listed_second.")
+        require_pattern(self.pattern, "Make a list by listed_second.")
 
     def block(self, rows: int, cols: int) -> SecondBlock:
         """Return the second-order block of an elemental of rows x cols.
@@ -114,16 +128,7 @@ class ElementalSecond:
         SecondBlock
             The block of rows x cols x cols, without values.
         """
-        whole_block = SecondBlock(rows, cols, cols, symmetric=True)
-        if self.pattern == "dense":
-            return whole_block
-        if self.pattern == "zero":
-            return whole_block._replace(pattern=listed_second([]))
-        if self.pattern == "diagonal":
-            listed = diagonal_second(rows)
-            return whole_block._replace(pattern=listed, exact=listed is not None)
-        assert isinstance(self.pattern, ListedSecond)
-        return whole_block._replace(pattern=self.pattern)
+        return patterned(SecondBlock(rows, cols, cols, symmetric=True), self.pattern)
 
     def misfit(self, rows: int, cols: int) -> str | None:
         """Say why an elemental of rows x cols cannot have this second derivative, None where it can.
