@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -17,11 +18,12 @@ import chainplan
 from chainplan.distributed import cluster, inputs, worker_tasks
 from chainplan.distributed.split import Axis
 from chainplan.errors import ExecutionError
+from chainplan.values import references
 from chainplan.values.draw import draw
 from tests.problems import random_problem
 
 SIZES = [30, 25, 40, 35]
-KINDS = ["path", "loader", "mixed"]
+KINDS = ["path", "loader", "mixed", "store"]
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +51,27 @@ def _referred(values: dict[str, Any], folder: Path, kind: str) -> dict[str, Any]
             sparse: Any = value
             save_npz(folder / f"{i}.npz", sparse)
             given[name] = folder / f"{i}.npz"
+        elif kind == "store":
+            given[name] = _in_store(value, folder, i)
         else:
             np.save(folder / f"{i}.npy", value)
             given[name] = str(folder / f"{i}.npy")
     return given
+
+
+def _in_store(value: Any, folder: Path, number: int) -> str:
+    """The name of an array that is written, in turns, into a file of HDF5, into one in chunks, and as one of Zarr."""
+    h5py, zarr = pytest.importorskip("h5py"), pytest.importorskip("zarr")
+    chunks = tuple(min(size, 7) or 1 for size in value.shape)
+    if number % 3 == 2:
+        zarr.create_array(str(folder / "all.zarr"), name=f"group/{number}", data=value, chunks=chunks, overwrite=True)
+        return f"{folder}/all.zarr::/group/{number}"
+    with h5py.File(folder / "all.h5", "a") as file:
+        name = f"jacobians/{number}"
+        if name in file:
+            del file[name]
+        file.create_dataset(name, data=value, chunks=chunks if number % 3 == 1 and value.ndim else None)
+    return f"{folder}/all.h5::/{name}"
 
 
 def _require_equal(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
@@ -249,7 +268,7 @@ def test_nothing_that_is_given_by_path_is_sent(client: Any, tmp_path: Path, monk
 
 
 def test_columns_of_a_large_file_are_read_a_few_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_tasks, "MAX_MAPPED_BYTES", 1000)
+    monkeypatch.setattr(references, "MAX_MAPPED_BYTES", 1000)
     result = chainplan.plan(chainplan.chain([30, 25]))
     assert result.plan is not None
     value = np.arange(750).reshape(25, 30)
@@ -257,7 +276,59 @@ def test_columns_of_a_large_file_are_read_a_few_rows_at_a_time(tmp_path: Path, m
     part = worker_tasks.ReferencedPart(0, str(tmp_path / "F1.npy"), Axis.COLS, 3, 17)
     found = part.fetch(result.plan, "<i8")
     assert np.array_equal(found, value[:, 3:17])
-    assert found.base is None
+    assert type(found.base) is np.ndarray
+
+
+def test_of_an_array_in_a_store_only_the_part_that_a_task_needs_is_read(tmp_path: Path) -> None:
+    """A chunk of each array is broken, which nobody sees who reads others."""
+    h5py, zarr = pytest.importorskip("h5py"), pytest.importorskip("zarr")
+    result = chainplan.plan(chainplan.chain([30, 25]))
+    assert result.plan is not None
+    value = np.arange(750).reshape(25, 30)
+    zarr.create_array(str(tmp_path / "F1.zarr"), data=value, chunks=(5, 30))
+    (tmp_path / "F1.zarr" / "c" / "0" / "0").write_bytes(b"broken")
+    with h5py.File(tmp_path / "F1.h5", "w") as file:
+        made = file.create_dataset("a", data=value, chunks=(5, 30), compression="gzip", fletcher32=True)
+        place = made.id.get_chunk_info(0).byte_offset
+    with (tmp_path / "F1.h5").open("r+b") as raw:
+        raw.seek(place)
+        raw.write(b"broken")
+    for path in (tmp_path / "F1.zarr", tmp_path / "F1.h5::/a"):
+        part = worker_tasks.ReferencedPart(0, str(path), Axis.ROWS, 5, 17)
+        assert np.array_equal(part.fetch(result.plan, "<i8"), value[5:17])
+        with pytest.raises(ExecutionError, match=r"'F1' cannot be read: .*; expected an array of 25 x 30"):
+            chainplan.execute(result, {"F1": path})
+
+
+def test_bad_arrays_in_stores_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    h5py, zarr = pytest.importorskip("h5py"), pytest.importorskip("zarr")
+    result = chainplan.plan(chainplan.chain([2, 3]))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("wrong", data=np.ones((2, 3)))
+        file.create_dataset("huge", shape=(10**7, 10**7), dtype="f8", chunks=(100, 100))
+        file.create_dataset("words", data=["a"])
+        file.create_group("group")
+    zarr.create_group(str(tmp_path / "a.zarr"))
+    (tmp_path / "b.h5").write_bytes(b"no file")
+    for given, message in {
+        "a.h5::/wrong": r"the array for 'F1' has shape \(2, 3\); expected \(3, 2\)",
+        "a.h5::/huge": r"'F1' cannot be read: it has shape \(10000000, 10000000\); expected an array of 3 x 2",
+        "a.h5::/words": r"'F1' has dtype object; expected numbers",
+        "a.h5::/group": r"'F1' cannot be read: '/group' is a group; expected a dataset",
+        "a.h5::/none": r"'F1' cannot be read: it has no '/none', but group, huge, words, wrong",
+        "a.h5": r"'F1' cannot be read: no dataset is named; expected a.h5::/NAME",
+        "b.h5::/a": r"'F1' cannot be read: ",
+        "c.h5::/a": r"'.*c.h5::/a' for 'F1' does not exist",
+        "a.zarr": r"'F1' cannot be read: '/' is a group; expected an array",
+        "c.zarr": r"'.*c.zarr' for 'F1' does not exist",
+        "a.zarr::/none": r"'F1' cannot be read: it has no '/none'",
+    }.items():
+        with pytest.raises(ExecutionError, match=message):
+            chainplan.execute(result, {"F1": tmp_path / given})
+    for module, path in (("h5py", "a.h5::/wrong"), ("zarr", "a.zarr")):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(ExecutionError, match=rf"needs {module}, which is not installed.*'\.\[store\]'"):
+            chainplan.execute(result, {"F1": tmp_path / path})
 
 
 BROKEN_LISTS = [

@@ -56,7 +56,8 @@ def execute(
         block_diagonal or of r x c for kronecker, the nonzeros of a listed pattern row by row, the lower + upper + 1
         diagonals of a band in the form of `scipy.linalg.solve_banded`. An elemental whose structure determines all
         values may be left out. In place of an array there may be a reference to one, which is fetched where a step
-        needs it, on a cluster by the worker: the path of a `.npy` file or of a `.npz` file of scipy.sparse, a function
+        needs it, on a cluster by the worker: the path of a `.npy` file, of a `.npz` file of scipy.sparse, of a dataset
+        of HDF5 (`file.h5::/dataset`) or of an array of Zarr (`array.zarr`, `folder.zarr::/group/array`), a function
         without arguments that returns the array, or a future. A matrix-free elemental is a pair (tangent, adjoint) of
         functions: tangent maps a block of cols x c to F'·block of rows x c, adjoint a block of r x rows to block·F' of
         r x cols; a mode that the plan does not use may be None. An array may take the place of such a pair. Functions

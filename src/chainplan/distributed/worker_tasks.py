@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from chainplan.distributed.split import Axis, ranges
+from chainplan.distributed.split import Axis
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun, StepKernel, applied_function
 from chainplan.execution.program import lowered
@@ -22,10 +22,10 @@ from chainplan.execution.whole_numbers import guarded
 from chainplan.kernels.products import product_kernel
 from chainplan.kernels.sparse_products import matrix_sparse
 from chainplan.kernels.storage import HeldValues, StorageForm, form
-from chainplan.plans.steps import Accumulate, Add, Again, Multiply, Plan, Propagate, Step
+from chainplan.plans.steps import Accumulate, Add, Again, Load, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.structures import DENSE, Block
-from chainplan.values.jacobians import MatrixFree, called, is_sparse
+from chainplan.values.jacobians import MatrixFree, called, is_sparse, stored_part
 
 TaskOperand = HeldValues
 """What a task is called with besides the plan: blocks, and functions of elementals."""
@@ -97,10 +97,6 @@ class PickledLoader:
         return loads(self.pickled)()
 
 
-MAX_MAPPED_BYTES = 32 * 2**20
-"""Bytes of a file that are mapped into memory while columns are read."""
-
-
 @dataclass(frozen=True)
 class ReferencedPart:
     """A file that was given for a load, or some rows or columns of it; the task that reads it opens it."""
@@ -113,23 +109,12 @@ class ReferencedPart:
 
     def fetch(self, plan: Plan, dtype: str) -> HeldValues:
         """Return the values, checked and in the form of their block."""
-        value = PlaceTask(self.position)(plan, dtype, False, self.path)
-        if self.axis is Axis.COLS and not is_sparse(value) and value.nbytes > MAX_MAPPED_BYTES:
-            return self._columns(plan, dtype, value)
-        return value if self.axis is None else cut(value, self.axis, self.start, self.stop)
-
-    def _columns(self, plan: Plan, dtype: str, value: HeldValues) -> HeldValues:
-        """Some columns of a large file, which is mapped anew for every few rows.
-
-        Whoever reads columns of a mapped file soon has all of it in memory, because whole pages come at once.
-        """
-        parts = ranges(len(value), min(len(value), -(-value.nbytes // MAX_MAPPED_BYTES)))
-        columns = np.empty((len(value), self.stop - self.start), value.dtype)
-        del value
-        for first, last in parts:
-            part = PlaceTask(self.position)(plan, dtype, False, self.path)
-            columns[first:last] = part[first:last, self.start : self.stop]
-        return columns
+        if self.axis is None:
+            return PlaceTask(self.position)(plan, dtype, False, self.path)
+        step, part = plan.steps[self.position], slice(self.start, self.stop)
+        assert isinstance(step, Load), "only loads are given"
+        rows, cols = (part, slice(None)) if self.axis is Axis.ROWS else (slice(None), part)
+        return stored_part(plan.graph.declared[step.elemental], self.path, rows, cols)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Banded, Block, Dense, ScaledIdentity, Sign, Structure
 from chainplan.structures.banded import ENDLESS_WIDTH
 from chainplan.structures.explicit import Explicit
-from chainplan.values.references import fetched, is_reference
+from chainplan.values.references import fetched, fetched_part, has_parts, is_reference
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -81,8 +81,7 @@ def stored(e: Elemental, given: GivenJacobian) -> HeldValues:
     if isinstance(given, tuple) or callable(given):
         raise ExecutionError(f"'{e.name}' is explicit, but functions were given; expected an array of {rows} x {cols}.")
     array = _array(e, given, block)
-    if array.dtype.kind not in NUMBER_KINDS:
-        raise ExecutionError(f"the array for '{e.name}' has dtype {array.dtype}; expected numbers.")
+    _require_numbers(e, array)
     if array.shape == (rows, cols):
         return _fitted(e.name, array, block)
     compact = None if is_sparse(array) else _compact(array, block)
@@ -93,6 +92,20 @@ def stored(e: Elemental, given: GivenJacobian) -> HeldValues:
     if isinstance(block.structure, Sign) and (np.abs(compact) != 1).any():
         raise ExecutionError(f"the vector for '{e.name}' is not {block.structure!r}, which the plan relies on.")
     return compact
+
+
+def stored_part(e: Elemental, path: str, rows: slice, cols: slice) -> HeldValues:
+    """Return some rows and columns of what `stored` returns for a file; errors are the same."""
+    if not isinstance(e.block.structure, Dense) or not has_parts(path):
+        return stored(e, path)[rows, cols]
+    part = native(fetched_part(e, path, rows, cols))
+    _require_numbers(e, part)
+    return part
+
+
+def _require_numbers(e: Elemental, array: HeldValues) -> None:
+    if array.dtype.kind not in NUMBER_KINDS:
+        raise ExecutionError(f"the array for '{e.name}' has dtype {array.dtype}; expected numbers.")
 
 
 def _array(e: Elemental, given: GivenJacobian, block: Block | None = None) -> HeldValues:
