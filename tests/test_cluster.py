@@ -26,6 +26,8 @@ distributed = pytest.importorskip("distributed")
 import chainplan  # noqa: E402
 from chainplan.costs.timed import WEIGHTED_COST  # noqa: E402
 from chainplan.distributed import cluster, inputs, submission  # noqa: E402
+from chainplan.distributed.executors import dask_cluster  # noqa: E402
+from chainplan.distributed.executors.dask_cluster import DaskExecutor  # noqa: E402
 from chainplan.distributed.fuse import grouped  # noqa: E402
 from chainplan.distributed.skeleton import GivenFunctions, Skeleton, TaskResult, skeleton  # noqa: E402
 from chainplan.distributed.split import Axis, TaskRoom  # noqa: E402
@@ -342,7 +344,7 @@ def test_names_of_tasks_keep_what_the_dashboard_groups_by() -> None:
 @pytest.mark.parametrize("limit", [120_000, 60_000, 45_000])
 def test_large_blocks_are_split(client: Any, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 100 x 40 and 100 x 50 of 8 bytes, 32 and 40 kB."""
-    monkeypatch.setattr(cluster, "_limit", lambda client: limit)
+    monkeypatch.setattr(DaskExecutor, "limit", lambda executor: limit)
     problem = chain_problem([50, 30, 100, 20, 100])
     for solver in ("forward", "reverse", "auto"):
         result = plan(problem, solver)
@@ -356,7 +358,7 @@ def test_large_blocks_are_split(client: Any, limit: int, monkeypatch: pytest.Mon
 
 
 def test_adjoints_are_split(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_limit", lambda client: 35_000)
+    monkeypatch.setattr(DaskExecutor, "limit", lambda executor: 35_000)
     problem = chainplan.chain([{"shape": [30, 20], "adjoint": 600}, {"shape": [100, 30]}])
     result = plan(problem, "reverse")
     assert result.candidate is not None
@@ -368,7 +370,7 @@ def test_adjoints_are_split(client: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_fits_no_worker_is_refused_before_it_starts(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_limit", lambda client: 300)
+    monkeypatch.setattr(DaskExecutor, "limit", lambda executor: 300)
     called: list[Any] = []
     problem = chainplan.chain([{"shape": [30, 20], "tangent": 600}, {"shape": [10, 30]}])
     result = plan(problem, "forward")
@@ -501,7 +503,7 @@ def test_functions_that_cannot_be_sent_are_named(client: Any) -> None:
 
 
 def test_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr(dask_cluster, "SECONDS_TO_CONNECT", 1)
     result = plan(chainplan.chain([2, 3, 4]))
     assert result.plan is not None
     values = {"F1": np.ones((3, 2)), "F2": np.ones((4, 3))}
@@ -584,7 +586,7 @@ def test_ctrl_c_keeps_the_best_plan_of_all_restarts(tmp_path: Path) -> None:
 def test_restarts_from_the_command_line(
     client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr(dask_cluster, "SECONDS_TO_CONNECT", 1)
     spec = tmp_path / "spec.yaml"
     spec.write_text("chain: [3, 4, 5]\n", encoding="utf-8")
     address = client.scheduler.address

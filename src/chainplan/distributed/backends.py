@@ -1,7 +1,6 @@
-"""`chainplan.execute` and `chainplan.prepare`: plans run in this process or on a cluster, as `backend` says.
+"""`chainplan.execute` and `chainplan.prepare`: plans run step by step in this process or as tasks, as `backend` says.
 
-The executor knows nothing of clusters, and a cluster runs one executor per worker: this is the one place that knows
-both.
+The executor of steps knows nothing of tasks, and a task runs such steps: this is the one place that knows both.
 """
 
 from __future__ import annotations
@@ -21,11 +20,16 @@ from chainplan.plans.variants import Variants
 from chainplan.values.jacobians import GivenJacobian
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from distributed import Client
     from numpy.typing import DTypeLike
 
     from chainplan.distributed.cluster import ClusterPlan
     from chainplan.distributed.submission import RunProgress
+
+NUMPY_BACKEND = "numpy"
+"""The backend that runs step by step in this process."""
 
 
 def execute(
@@ -37,7 +41,7 @@ def execute(
     workers: int | None = None,
     wrap: bool = False,
     backend: str = "numpy",
-    scheduler: Client | str | None = None,
+    scheduler: Client | Executor | str | None = None,
     seconds: Mapping[str, float] | None = None,
     progress: Callable[[RunProgress], object] | None = None,
     gather: bool = True,
@@ -64,7 +68,7 @@ def execute(
         get arrays that they may not write to. What the caller holds himself, such as the arrays of a dict, is not part
         of the plan's peak, nor is the form into which it is brought. Another mapping is asked for an elemental when the
         first step needs it, and its answer is dropped after the last such step: `numpy.load` of a file, or a class that
-        reads or makes elementals on demand. The backend "dask" asks for all of them, to send them.
+        reads or makes elementals on demand. Backends of tasks ask for all of them, to send them.
     dense : bool | None
         Whether the result is written out as matrices; otherwise it stays as `kernels.storage` holds it: a diagonal as a
         vector, a block-diagonal one as an array of b x r x c, a sparse one as a sparse array of scipy. None writes out
@@ -76,26 +80,28 @@ def execute(
         The number of threads that run steps which do not wait for one another, each with one BLAS thread; the bits of
         the result do not depend on it. Functions of matrix-free elementals are then called from these threads, and more
         blocks may be alive than the plan's peak says. None runs step after step with BLAS as it is set. With the
-        backend "dask" it is the number of processes of a local cluster.
+        backend "dask" it is the number of processes of a local cluster; the size of a pool is its own.
     wrap : bool
         Whether whole numbers that do not fit their dtype wrap, modulo 2^64 for int64; otherwise they are refused.
     backend : str
-        "numpy", or "dask": the steps are tasks of a cluster, blocks stay on its workers and only the outputs come back.
-        Blocks of a lost worker are computed again; steps whose blocks are too large for a worker are split.
-    scheduler : Client | str | None
+        "numpy" runs step by step in this process. With the others the steps are tasks. "dask": of a cluster, where
+        blocks stay on the workers and only the outputs come back; blocks of a lost worker are computed again, and steps
+        whose blocks are too large for a worker are split. "futures": of a pool of `concurrent.futures`, such as a
+        ProcessPoolExecutor or the pool of mpi4py, whose results come back here. "threads": of threads of this process.
+    scheduler : Client | Executor | str | None
         The cluster of the backend "dask": the address of a scheduler, or a `distributed.Client`; None starts a local
-        one for this run, which needs `if __name__ == "__main__":` in a script.
+        one for this run, which needs `if __name__ == "__main__":` in a script. The pool of the backend "futures".
     seconds : Mapping[str, float] | None
-        With the backend "dask": by name, the seconds that the functions of a matrix-free elemental take for one vector.
+        With backends of tasks: by name, the seconds that the functions of a matrix-free elemental take for one vector.
         Steps that take less than 20 ms travel with what reads them. A matrix-free elemental of which nothing is said
         counts as long, so that each of its steps is a task of its own.
     progress : Callable[[RunProgress], object] | None
-        With the backend "dask": a function that is called every five seconds with how far the run is; `print` will do.
+        With backends of tasks: a function that is called every five seconds with how far the run is; `print` will do.
     gather : bool
-        With the backend "dask": whether the outputs are brought here. Otherwise they stay on the workers as handles
-        with `shape`, `dtype`, `futures` and `result()`, which later runs on this cluster take as Jacobians.
+        With backends of tasks: whether the outputs are brought here. Otherwise they stay on the workers as handles
+        with `shape`, `dtype`, `futures` and `result()`, which later runs there take as Jacobians.
     to : str | PathLike[str] | None
-        With the backend "dask": a directory into which workers write the outputs, as `.npy`, or `.npz` of scipy where
+        With backends of tasks: a directory into which workers write the outputs, as `.npy`, or `.npz` of scipy where
         they stay sparse. The result has their paths.
 
     Returns
@@ -122,16 +128,17 @@ def execute(
     if isinstance(plan, Variants):
         mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array}")
         plan = plan.choose_for(jacobians)
-    if backend == "dask":
-        from chainplan.distributed.cluster import execute as execute_on_cluster
+    if _runs_tasks(backend):
+        from chainplan.distributed.cluster import execute as execute_tasks
 
-        outputs = execute_on_cluster(
+        outputs = execute_tasks(
             plan,
             jacobians,
             dense=dense,
             dtype=dtype,
             workers=workers,
             wrap=wrap,
+            backend=backend,
             scheduler=scheduler,
             seconds=seconds,
             progress=progress,
@@ -139,8 +146,8 @@ def execute(
             to=to,
         )
         return cast("dict[tuple[str, str], Array]", outputs)
-    cluster_alone = {"scheduler": scheduler, "seconds": seconds, "progress": progress, "to": to}
-    _require_numpy(backend, {**cluster_alone, "gather": None if gather else gather})
+    tasks_alone = {"scheduler": scheduler, "seconds": seconds, "progress": progress, "to": to}
+    _require_none({**tasks_alone, "gather": None if gather else gather})
     return executor.execute(plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap)
 
 
@@ -151,7 +158,7 @@ def prepare(
     dtype: DTypeLike | None = None,
     wrap: bool = False,
     backend: str = "numpy",
-    scheduler: Client | str | None = None,
+    scheduler: Client | Executor | str | None = None,
     seconds: Mapping[str, float] | None = None,
 ) -> PreparedPlan | ClusterPlan:
     """Make a plan ready to run again and again on new values of its elementals.
@@ -167,17 +174,17 @@ def prepare(
     wrap : bool
         Whether whole numbers that do not fit their dtype wrap, as for `execute`.
     backend : str
-        "numpy", or "dask": the plan is put on all workers of a cluster, and each run sends values alone.
-    scheduler : Client | str | None
-        The cluster of the backend "dask", as for `execute`; None starts a local one, which `close()` ends.
+        As for `execute`; with backends of tasks the plan is put on all workers, and each run sends values alone.
+    scheduler : Client | Executor | str | None
+        The cluster or the pool, as for `execute`; None starts a local cluster, which `close()` ends.
     seconds : Mapping[str, float] | None
-        With the backend "dask": by name, the seconds per vector of matrix-free elementals, as for `execute`.
+        With backends of tasks: by name, the seconds per vector of matrix-free elementals, as for `execute`.
 
     Returns
     -------
     PreparedPlan | ClusterPlan
-        A function of the elemental Jacobians by name, which may be called from several threads. That of the backend
-        "dask" takes `gather`, `to` and `progress` as `execute` does, and has `close()`, which takes the plan back.
+        A function of the elemental Jacobians by name, which may be called from several threads. That of backends of
+        tasks takes `gather`, `to` and `progress` as `execute` does, and has `close()`, which takes the plan back.
 
     Raises
     ------
@@ -195,20 +202,33 @@ def prepare(
     >>> run({"F1": numpy.ones((3, 2)), "F2": numpy.full((1, 3), 2.0)})["x2", "x0"]
     array([[6., 6.]])
     """
-    if backend == "dask":
-        from chainplan.distributed.cluster import prepare as prepare_on_cluster
+    if _runs_tasks(backend):
+        from chainplan.distributed.cluster import prepare as prepare_tasks
 
-        return prepare_on_cluster(plan, dense=dense, dtype=dtype, wrap=wrap, scheduler=scheduler, seconds=seconds)
-    _require_numpy(backend, {"scheduler": scheduler, "seconds": seconds})
+        return prepare_tasks(
+            plan, dense=dense, dtype=dtype, wrap=wrap, backend=backend, scheduler=scheduler, seconds=seconds
+        )
+    _require_none({"scheduler": scheduler, "seconds": seconds})
     return prepare_here(plan, dense=dense, dtype=dtype, wrap=wrap)
 
 
-def _require_numpy(backend: str, cluster_alone: Mapping[str, object]) -> None:
-    """Refuse a backend that does not exist, and what is said of a cluster where there is none."""
-    if backend != "numpy":
-        raise ExecutionError(f"backend: found '{backend}'; expected 'numpy' or 'dask'. Name one of them.")
-    found = next((name for name, value in cluster_alone.items() if value is not None), None)
+def _runs_tasks(backend: str) -> bool:
+    """Say whether a backend runs tasks, and refuse one that does not exist."""
+    if backend == NUMPY_BACKEND:
+        return False
+    from chainplan.distributed.executors.registry import TASK_BACKENDS
+
+    if backend in TASK_BACKENDS:
+        return True
+    known = ", ".join(f"'{name}'" for name in TASK_BACKENDS)
+    raise ExecutionError(f"backend: found '{backend}'; expected '{NUMPY_BACKEND}' or one of {known}. Name one of them.")
+
+
+def _require_none(tasks_alone: Mapping[str, object]) -> None:
+    """Refuse what is said of tasks where there are none."""
+    found = next((name for name, value in tasks_alone.items() if value is not None), None)
     if found is not None:
         raise ExecutionError(
-            f"{found}: found one with the backend 'numpy'; expected it with 'dask'. Add backend='dask'."
+            f"{found}: found one with the backend '{NUMPY_BACKEND}'; expected it with one that runs tasks. Add "
+            "backend='dask', say."
         )

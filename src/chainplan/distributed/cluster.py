@@ -1,15 +1,13 @@
-"""Runs a plan on a cluster of `distributed`: one task per group of steps, with blocks that stay on the workers.
+"""Runs a plan as tasks, one per group of steps, on an executor: a cluster, a pool, or threads of this process.
 
 The plan is sent once to each worker and lowered there once; `skeleton` makes its tasks, `inputs` sends what was given,
-`submission` waits for the outputs, and `worker_tasks` is what the workers do.
+`submission` waits for the outputs, `worker_tasks` is what the workers do, and `executors` says where they run.
 """
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from multiprocessing import resource_tracker
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,26 +15,25 @@ from uuid import uuid4
 
 from chainplan._util.arrays import Array, DType
 from chainplan.costs.timed import WEIGHTED_COST
+from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecutor, TaskHandle
+from chainplan.distributed.executors.registry import TASK_BACKENDS
 from chainplan.distributed.inputs import GivenInputs
-from chainplan.distributed.remote import RemoteBlock, kept, written
+from chainplan.distributed.remote import DtypeTask, RemoteBlock, kept, written
 from chainplan.distributed.skeleton import skeleton
-from chainplan.distributed.split import WORKER_MEMORY_SHARE, TaskRoom
+from chainplan.distributed.split import TaskRoom
 from chainplan.distributed.submission import RunProgress, RunSubmission
 from chainplan.distributed.worker_tasks import joined
-from chainplan.errors import ExecutionError, missing_extra
-from chainplan.errors.arguments import whole
+from chainplan.errors import ExecutionError
 from chainplan.execution.executor import require_jacobians, require_workers, taken, understood
 from chainplan.execution.lowering import PlanRun
 from chainplan.execution.program import lowered
 from chainplan.execution.releasing import released, require_narrow
-from chainplan.kernels.storage import HeldValues
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.steps import Plan, Planned
 from chainplan.values.jacobians import GivenJacobian, common_dtype
 
 if TYPE_CHECKING:
-    from distributed import Client
     from numpy.typing import DTypeLike
 
 ClusterOutput = Array | RemoteBlock | Path
@@ -44,10 +41,6 @@ ClusterOutput = Array | RemoteBlock | Path
 
 MAX_FUSED_NANOSECONDS = 20_000_000
 """Nanoseconds below which a group is fused with the group that reads it."""
-SECONDS_TO_CONNECT = 10
-"""Seconds in which a scheduler must answer."""
-DEFAULT_WORKERS = 2
-"""Processes of a local cluster."""
 
 
 def execute(
@@ -58,13 +51,14 @@ def execute(
     dtype: DTypeLike | None = None,
     workers: int | None = None,
     wrap: bool = False,
-    scheduler: Client | str | None = None,
+    backend: str = "dask",
+    scheduler: object = None,
     seconds: Mapping[str, float] | None = None,
     progress: Callable[[RunProgress], object] | None = None,
     gather: bool = True,
     to: str | PathLike[str] | None = None,
 ) -> dict[tuple[str, str], ClusterOutput]:
-    """Run a plan on a cluster.
+    """Run a plan as tasks.
 
     Parameters and result are those of `chainplan.execute`.
 
@@ -85,8 +79,8 @@ def execute(
     _require_no_states(plan)
     run = taken(plan, jacobians, dtype, references=True)
     require_narrow(lowered(plan).wide, dense, run)
-    with client_of(scheduler, workers) as client:
-        cluster_plan = ClusterPlan(client, plan, ClusterOptions(dense, run.dtype, wrap), seconds)
+    with TASK_BACKENDS[backend](scheduler, workers) as executor:
+        cluster_plan = ClusterPlan(executor, plan, ClusterOptions(dense, run.dtype, wrap), seconds)
         try:
             return cluster_plan.run(run, gather=gather, to=to, progress=progress)
         finally:
@@ -100,15 +94,16 @@ def prepare(
     dense: bool | None = None,
     dtype: DTypeLike | None = None,
     wrap: bool = False,
-    scheduler: Client | str | None = None,
+    backend: str = "dask",
+    scheduler: object = None,
     seconds: Mapping[str, float] | None = None,
 ) -> ClusterPlan:
     """Put a plan on a cluster, to run it again and again; parameters and errors are those of `chainplan.prepare`."""
     plan, dtype = understood(plan, dtype)
     _require_no_states(plan)
     with ExitStack() as stack:
-        client = stack.enter_context(client_of(scheduler, None))
-        made = ClusterPlan(client, plan, ClusterOptions(dense, dtype, wrap), seconds, stack.pop_all())
+        executor = stack.enter_context(TASK_BACKENDS[backend](scheduler, None))
+        made = ClusterPlan(executor, plan, ClusterOptions(dense, dtype, wrap), seconds, stack.pop_all())
     return made
 
 
@@ -128,64 +123,13 @@ def _require_no_states(plan: Plan) -> None:
         )
 
 
-@contextmanager
-def client_of(scheduler: Client | str | None, workers: int | None) -> Iterator[Client]:
-    """A client: the given one, one of the scheduler at an address, or one of a local cluster that ends with it."""
-    if workers is not None:
-        workers = whole("workers", workers, least=1)
-    try:
-        import distributed
-    except ImportError:
-        raise ExecutionError(missing_extra("backend 'dask'", "distributed", "dask")) from None
-    if isinstance(scheduler, distributed.Client):
-        yield scheduler
-        return
-    if scheduler is not None:
-        try:
-            client = distributed.Client(scheduler, timeout=SECONDS_TO_CONNECT)
-        except (OSError, TimeoutError, TypeError, ValueError) as error:
-            raise ExecutionError(
-                f"scheduler: nothing answers at '{scheduler}' ({type(error).__name__}); expected the address of a "
-                "scheduler, such as tcp://127.0.0.1:8786. Start one, or leave it out for a local cluster."
-            ) from None
-        with client:
-            yield client
-        return
-    options: dict[str, object] = {
-        "n_workers": workers or DEFAULT_WORKERS,
-        "threads_per_worker": 1,
-        "dashboard_address": ":0",
-    }
-    with ExitStack() as stack:
-        with _interrupt_held_back():
-            cluster = stack.enter_context(distributed.LocalCluster(**options))
-        yield stack.enter_context(distributed.Client(cluster))
-
-
-@contextmanager
-def _interrupt_held_back() -> Iterator[None]:
-    """Block Ctrl-C while workers start: they inherit the mask, so that the signal reaches this process alone.
-
-    The resource tracker of multiprocessing is started first, because its start would unblock the signal.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 class ClusterPlan:
     """A plan whose tasks are made, and which is on all workers: running it sends values alone.
 
     Parameters
     ----------
-    client : Client
-        The client of the cluster.
+    executor : TaskExecutor
+        Where the tasks run.
     plan : Plan
         A plan that evaluates no states.
     options : ClusterOptions
@@ -203,25 +147,22 @@ class ClusterPlan:
 
     def __init__(
         self,
-        client: Client,
+        executor: TaskExecutor,
         plan: Plan,
         options: ClusterOptions,
         seconds: Mapping[str, float] | None = None,
         ends: ExitStack | None = None,
     ) -> None:
-        from chainplan.distributed.placement import PlanPlugin
-
-        self._client, self._plan, self._options = client, plan, options
+        self._executor, self._plan, self._options = executor, plan, options
         self._ends = ExitStack() if ends is None else ends
-        room = TaskRoom(_limit(client), common_dtype((), options.dtype).itemsize)
+        room = TaskRoom(executor.limit(), common_dtype((), options.dtype).itemsize)
         self._skeleton = skeleton(plan, Candidate(plan, WEIGHTED_COST), room, MAX_FUSED_NANOSECONDS, seconds or {})
         self._token = f"plan-{uuid4().hex[:12]}"
-        client.register_plugin(PlanPlugin(self._token, plan), name=self._token)
+        executor.place(self._token, plan)
 
     def close(self) -> None:
         """Take the plan back from the workers."""
-        if self._client.status == "running":
-            self._client.unregister_worker_plugin(self._token)
+        self._executor.withdraw(self._token)
         self._ends.close()
 
     def __call__(
@@ -253,45 +194,27 @@ class ClusterPlan:
             made = written(made, self._plan, dense, Path(to))
         elif not gather:
             made = kept(made, dense)
-        inputs = GivenInputs(self._client, self._plan, made, run)
-        futures = RunSubmission(
-            self._client, made, inputs, (self._token, run.dtype.str, self._options.wrap), progress
-        ).finish()
+        inputs = GivenInputs(self._executor, self._plan, made, run)
+        common = self._token, run.dtype.str, self._options.wrap
+        handles = RunSubmission(self._executor, made, inputs, common, progress).finish()
         jacobian: dict[tuple[str, str], ClusterOutput] = {}
         for output, source, position in self._plan.outputs:
             axis, ranges = made.outputs[position]
-            pieces = tuple((start, stop, futures[piece.task]) for start, stop, piece in ranges)
+            pieces = tuple((start, stop, handles[piece.task]) for start, stop, piece in ranges)
             block = made.blocks[position]
             if to is not None:
                 jacobian[output, source] = Path(pieces[0][2].result())
             elif not gather:
-                dtype = self._client.submit(_dtype_of, pieces[0][2], pure=False).result()
+                dtype = self._dtype(pieces[0][2])
                 jacobian[output, source] = RemoteBlock((block.rows, block.cols), dtype, axis, pieces)
             else:
-                held = [joined(self._client.gather([future for _, _, future in pieces]), axis)]
+                held = [joined(self._executor.gather([handle for _, _, handle in pieces]), axis)]
                 jacobian[output, source] = released(held, 0, block, dense, run, False)
         return jacobian
 
-
-def _limit(client: Client) -> int | None:
-    """Bytes that the blocks of a task may take on the smallest worker; None where workers have no limit.
-
-    Raises
-    ------
-    ExecutionError
-        If the cluster has no workers.
-    """
-    try:
-        client.wait_for_workers(1, timeout=30)
-    except TimeoutError:
-        raise ExecutionError(
-            "the cluster has no workers; expected at least one within 30 seconds. Start some: dask worker ADDRESS"
-        ) from None
-    limits = [worker["memory_limit"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
-    known = [limit for limit in limits if limit]
-    return int(WORKER_MEMORY_SHARE * min(known)) if known else None
-
-
-def _dtype_of(value: HeldValues) -> DType:
-    dtype: DType = value.dtype
-    return dtype
+    def _dtype(self, handle: TaskHandle) -> DType:
+        """The dtype of a block that stays where it is."""
+        key = "dtype", uuid4().hex[:12], 0
+        task = SentTask(self._token, DtypeTask(), ("", False, ResultOf(handle.key)), 0)
+        dtype: DType = self._executor.send({key: task}, [key])[0].result()
+        return dtype

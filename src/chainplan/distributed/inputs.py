@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
+from chainplan.distributed.executors.base import ResultOf, TaskExecutor, TaskHandle
 from chainplan.distributed.remote import RemoteBlock
 from chainplan.distributed.skeleton import GivenFunctions, GivenPart, Skeleton, TaskKey, TaskResult
 from chainplan.distributed.split import overlap
@@ -36,9 +36,6 @@ from chainplan.plans.steps import Load, Plan
 from chainplan.values.jacobians import is_sparse
 from chainplan.values.references import is_path, is_reference
 
-if TYPE_CHECKING:
-    from distributed import Client, Future
-
 MAX_INLINED_BYTES = 4 * 2**20
 """Bytes of values that one run may put inside its tasks."""
 
@@ -58,26 +55,33 @@ class OwnTask(NamedTuple):
 
     name: str
     call: WorkerTask
-    reads: tuple[SentArgument | Future, ...]
+    reads: tuple[SentArgument | TaskHandle, ...]
 
 
 class GivenInputs:
     """The Jacobians of one run on their way to the tasks that read them."""
 
-    def __init__(self, client: Client, plan: Plan, skeleton: Skeleton, run: PlanRun) -> None:
-        self._client, self._plan, self._run, self._blocks = client, plan, run, skeleton.blocks
+    def __init__(self, executor: TaskExecutor, plan: Plan, skeleton: Skeleton, run: PlanRun) -> None:
+        self._executor, self._plan, self._run, self._blocks = executor, plan, run, skeleton.blocks
         uses = Counter(arg for task in skeleton.tasks for arg in task.reads if not isinstance(arg, TaskResult))
-        self._pickled = {name: pickled(f"the functions of '{name}'", pair) for name, pair in run.applied.items()}
-        self._loaders = {
-            position: pickled(f"the loader of '{self._named(GivenPart(position, None, 0, 0))}'", value)
-            for position, value in enumerate(run.values)
-            if _is_loader(value)
-        }
+        self._pickled: dict[str, bytes] = {}
+        self._loaders: dict[int, bytes] = {}
+        if not executor.in_process:
+            self._pickle()
         sent = Counter[SentArgument]()
         for arg, count in uses.items():
             sent.update({arg: count} if self.own_task(arg) is None else dict.fromkeys(self._sources([arg]), 1))
         self._inlined = self._small(sent)
-        self._scattered: dict[SentArgument, Future] = {}
+        self._scattered: dict[SentArgument, TaskHandle] = {}
+
+    def _pickle(self) -> None:
+        """Make bytes of functions and loaders."""
+        self._pickled = {n: pickled(f"the functions of '{n}'", pair) for n, pair in self._run.applied.items()}
+        self._loaders = {
+            position: pickled(f"the loader of '{self._named(GivenPart(position, None, 0, 0))}'", value)
+            for position, value in enumerate(self._run.values)
+            if _is_loader(value)
+        }
 
     def _small(self, sent: Counter[SentArgument]) -> set[SentArgument]:
         """What travels inside tasks."""
@@ -123,31 +127,17 @@ class GivenInputs:
         name = uuid4().hex[:12]
         keys = {(f"given-{self._named(arg)}", name, i): arg for i, arg in enumerate(absent)}
         functions = {key: self.value(arg) for key, arg in keys.items() if isinstance(arg, GivenFunctions)}
-        futures = self._scatter({key: self.value(arg) for key, arg in keys.items() if key not in functions}, False)
-        futures |= self._scatter(functions, True)
-        self._scattered.update((arg, futures[key]) for key, arg in keys.items())
+        sent = self._share({key: self.value(arg) for key, arg in keys.items() if key not in functions}, False)
+        sent |= self._share(functions, True)
+        self._scattered.update((arg, sent[key]) for key, arg in keys.items())
 
-    def _scatter(self, values: dict[TaskKey, TaskOperand], everywhere: bool) -> dict[TaskKey, Future]:
-        """Send values to workers directly, or by the scheduler where workers cannot be reached.
+    def _share(self, values: dict[TaskKey, TaskOperand], everywhere: bool) -> dict[TaskKey, TaskHandle]:
+        """Send values to workers; functions go to all of them, because tasks are drawn to what they read."""
+        return self._executor.share(values, everywhere) if values else {}
 
-        Functions go to all workers, because tasks are drawn to what they read.
-        """
-        if not values:
-            return {}
-        with suppress(OSError):
-            sent: dict[TaskKey, Future] = self._client.scatter(values, direct=True, hash=False, broadcast=everywhere)
-            return sent
-        try:
-            return dict(self._client.scatter(values, direct=False, hash=False, broadcast=everywhere))
-        except TimeoutError:
-            raise ExecutionError(
-                "the cluster has no workers left to send arrays to; expected at least one. Start some, and look at the "
-                "logs of those that died: mostly they are out of memory."
-            ) from None
-
-    def argument(self, arg: SentArgument) -> TaskOperand:
-        """What a task gets: a value, or the future of one."""
-        return self.value(arg) if arg in self._inlined else self._scattered[arg]
+    def argument(self, arg: SentArgument) -> TaskOperand | ResultOf:
+        """What a task gets: a value, or what was shared."""
+        return self.value(arg) if arg in self._inlined else ResultOf(self._scattered[arg].key)
 
     def _there(self, arg: SentArgument) -> bool:
         return arg in self._scattered and self._scattered[arg].status == "finished"
@@ -167,7 +157,8 @@ class GivenInputs:
         if isinstance(arg, GivenSource):
             arg = arg.of
         if isinstance(arg, GivenFunctions):
-            return PickledFunctions(arg.elemental, self._pickled[arg.elemental])
+            functions = self._pickled.get(arg.elemental)
+            return PickledFunctions(arg.elemental, functions) if functions else self._run.applied[arg.elemental]
         value, (position, axis, start, stop) = self._run.values[arg.position], arg
         if position in self._loaders:
             return PickledLoader(self._named(arg), self._loaders[position])
@@ -181,7 +172,7 @@ class GivenInputs:
         """The bytes that an argument takes inside a task."""
         of = arg.of if isinstance(arg, GivenSource) else arg
         if isinstance(of, GivenFunctions):
-            return len(self._pickled[of.elemental])
+            return len(self._pickled.get(of.elemental, b""))
         if of.position in self._loaders:
             return len(self._loaders[of.position])
         return 0 if is_reference(self._run.values[of.position]) else _bytes_held(self.value(arg))
@@ -211,10 +202,12 @@ def pickled(what: str, value: object) -> bytes:
     ExecutionError
         If they cannot be pickled, whichever error an object that they hold raises.
     """
-    import cloudpickle
-
     try:
-        return bytes(cloudpickle.dumps(value))
+        from cloudpickle import dumps  # comes with the extra dask, and pickles functions of scripts too
+    except ImportError:
+        from pickle import dumps
+    try:
+        return bytes(dumps(value))
     except Exception as error:
         raise ExecutionError(
             f"{what} cannot be sent to workers: {error}; expected functions that can be pickled. "

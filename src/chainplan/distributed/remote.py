@@ -26,9 +26,8 @@ from chainplan.plans.steps import Plan
 from chainplan.values.jacobians import is_sparse
 
 if TYPE_CHECKING:
-    from distributed import Future
-
     from chainplan._util.arrays import DType
+    from chainplan.distributed.executors.base import TaskHandle
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +40,10 @@ class RemoteBlock:
     shape: tuple[int, int]
     dtype: DType
     axis: Axis
-    pieces: tuple[tuple[int, int, Future], ...]
+    pieces: tuple[tuple[int, int, TaskHandle], ...]
 
     @property
-    def futures(self) -> tuple[Future, ...]:
+    def futures(self) -> tuple[TaskHandle, ...]:
         """The futures of the pieces in their order."""
         return tuple(future for _, _, future in self.pieces)
 
@@ -63,6 +62,14 @@ class ReleaseTask:
     def __call__(self, plan: Plan, dtype: str, wrap: bool, value: HeldValues) -> HeldValues:
         run = PlanRun(0, {}, np.dtype(dtype))
         return released([value], 0, lowered(plan).blocks[self.position], self.dense, run, True)
+
+
+@dataclass(frozen=True)
+class DtypeTask:
+    """The dtype of an output."""
+
+    def __call__(self, plan: Plan, dtype: str, wrap: bool, value: HeldValues) -> HeldValues:
+        return value.dtype
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 from uuid import uuid4
 
-from chainplan.distributed.cluster import client_of
+from chainplan.distributed.executors.dask_cluster import client_of
 from chainplan.errors.arguments import whole
 from chainplan.planner import plan
 from chainplan.plans.bound import NO_BOUND, Status

@@ -12,24 +12,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecutor, TaskHandle
 from chainplan.distributed.inputs import GivenInputs, GivenSource, SentArgument
 from chainplan.distributed.skeleton import Skeleton, TaskArgument, TaskKey, TaskResult
-from chainplan.distributed.worker_tasks import TaskOperand, run_placed
+from chainplan.distributed.worker_tasks import TaskOperand
 from chainplan.errors import ExecutionError
-
-if TYPE_CHECKING:
-    from dask._task_spec import Task
-    from distributed import Client, Future
 
 SECONDS_PER_REPORT = 5.0
 """Seconds between two reports of a run's progress."""
 MAX_LOSSES = 4
 """How often a run sends tasks again because workers were lost, without a task done in between."""
-_SECONDS_PER_LOOK = 0.5
-"""Seconds after which a waiting client looks at the clock and at its connection."""
 
 
 @dataclass(frozen=True)
@@ -45,26 +39,26 @@ class RunProgress:
 
 
 class RunSubmission:
-    """A run that goes on: the futures held, and what is still awaited."""
+    """A run that goes on: the handles held, and what is still awaited."""
 
     def __init__(
         self,
-        client: Client,
+        executor: TaskExecutor,
         skeleton: Skeleton,
         inputs: GivenInputs,
-        common: tuple[TaskOperand, ...],
+        common: tuple[str, str, bool],
         progress: Callable[[RunProgress], object] | None = None,
     ) -> None:
-        self._client, self._tasks, self._inputs = client, skeleton.tasks, inputs
+        self._executor, self._tasks, self._inputs = executor, skeleton.tasks, inputs
         self._common, self._progress = common, progress
         self._outputs = {made.task for block in skeleton.outputs.values() for _, _, made in block.pieces}
         self._reads = [{arg.task for arg in task.reads if isinstance(arg, TaskResult)} for task in self._tasks]
-        self._held: dict[int, Future] = {}
+        self._held: dict[int, TaskHandle] = {}
         self._finished: set[int] = set()
         self._start = self._reported = monotonic()
 
-    def finish(self) -> dict[int, Future]:
-        """Send the tasks, wait for the outputs, and return their futures; on an error or Ctrl-C all tasks are stopped.
+    def finish(self) -> dict[int, TaskHandle]:
+        """Send the tasks, wait for the outputs, and return their handles; on an error or Ctrl-C all tasks are stopped.
 
         Raises
         ------
@@ -78,7 +72,7 @@ class RunSubmission:
                     return {task: self._held[task] for task in self._outputs}
                 losses, done = (losses + 1 if len(self._finished) <= done else 1), len(self._finished)
         except BaseException:
-            self._client.cancel(list(self._held.values()), force=True)
+            self._executor.cancel(list(self._held.values()))
             raise
         raise ExecutionError(
             f"workers die again and again, with arrays that were sent to them; in flight were {self._in_flight()}. "
@@ -92,26 +86,12 @@ class RunSubmission:
 
     def _send(self) -> list[int]:
         """Send the tasks whose results are missing; return their numbers."""
-        from dask import annotate  # type: ignore[attr-defined]
-
         missing = self._missing()
         self._inputs.send({arg for i in missing for arg in self._tasks[i].reads if not isinstance(arg, TaskResult)})
         name = uuid4().hex[:12]
-        graph = self._graph(missing, name)
-        keys = [self._key(i, name) for i in missing]
-        priorities = {key: rank for key, (_, rank) in graph.items()}
-        if len(graph) > 1:
-            with annotate(priority=priorities.get):
-                futures = self._submit(graph, keys)
-        else:
-            futures = self._submit(graph, keys)
-        self._held.update(zip(missing, futures, strict=True))
+        handles = self._executor.send(self._graph(missing, name), [self._key(i, name) for i in missing])
+        self._held.update(zip(missing, handles, strict=True))
         return missing
-
-    def _submit(self, graph: dict[TaskKey, tuple[Task, int]], keys: Sequence[TaskKey]) -> list[Future]:
-        tasks = {key: task for key, (task, _) in graph.items()}
-        futures: list[Future] = self._client.get(tasks, keys, sync=False)
-        return futures
 
     def _missing(self) -> list[int]:
         """The tasks whose results are needed, and neither there nor on their way."""
@@ -132,49 +112,43 @@ class RunSubmission:
     def _key(self, task: int, name: str) -> TaskKey:
         return self._tasks[task].name, name, task
 
-    def _graph(self, missing: Sequence[int], name: str) -> dict[TaskKey, tuple[Task, int]]:
-        """The tasks as the scheduler takes them, with their ranks."""
-        graph: dict[TaskKey, tuple[Task, int]] = {}
+    def _graph(self, missing: Sequence[int], name: str) -> dict[TaskKey, SentTask]:
+        """The tasks as the executor takes them."""
+        graph: dict[TaskKey, SentTask] = {}
         own: dict[SentArgument, TaskKey] = {}
         sent = set(missing)
+        token, *common = self._common
 
-        def operand(arg: TaskArgument | GivenSource | Future, rank: int) -> TaskOperand:
+        def operand(arg: TaskArgument | GivenSource | TaskHandle, rank: int) -> TaskOperand | ResultOf:
             if isinstance(arg, TaskResult):
-                return TaskRef(self._key(arg.task, name) if arg.task in sent else self._held[arg.task].key)
+                return ResultOf(self._key(arg.task, name) if arg.task in sent else self._held[arg.task].key)
             if not isinstance(arg, SentArgument):
-                return _referred(arg)
+                return arg
             if arg not in own and (task := self._inputs.own_task(arg)) is not None:
                 own[arg] = key = (task.name, name, -1 - len(own))
                 reads = [operand(read, rank) for read in task.reads]
-                graph[key] = Task(key, run_placed, token, task.call, *common, *reads), rank
-            return TaskRef(own[arg]) if arg in own else _referred(self._inputs.argument(arg))
+                graph[key] = SentTask(token, task.call, (*common, *reads), rank)
+            return ResultOf(own[arg]) if arg in own else self._inputs.argument(arg)
 
-        from dask._task_spec import Task, TaskRef
-
-        token, *common = self._common
         for number in missing:
-            node, key = self._tasks[number], self._key(number, name)
+            node = self._tasks[number]
             operands = [operand(arg, node.rank) for arg in node.reads]
-            graph[key] = Task(key, run_placed, token, node.call, *common, *operands), node.rank
+            graph[self._key(number, name)] = SentTask(token, node.call, (*common, *operands), node.rank)
         return graph
 
     def _wait(self, sent: Sequence[int]) -> bool:
         """Wait for the outputs; say whether they are there, or tasks must be sent again."""
-        from distributed import as_completed
-
-        place = {future.key: task for task, future in self._held.items() if task not in self._finished}
-        completed = as_completed([self._held[task] for task in place.values()])
+        place = {handle.key: task for task, handle in self._held.items() if task not in self._finished}
         awaited = self._outputs - self._finished
+        batches = self._executor.completed([self._held[task] for task in place.values()])
         while awaited:
-            batch = completed.next_batch(block=False)
+            batch = next(batches)
             if not batch:
-                with completed.thread_condition:
-                    completed.thread_condition.wait(_SECONDS_PER_LOOK)
                 self._look()
-            for future in batch:
-                task = place[future.key]
-                if future.status != "finished":
-                    self._require_alive(future)
+            for handle in batch:
+                task = place[handle.key]
+                if handle.status != "finished":
+                    self._require_alive(handle)
                     return False
                 awaited.discard(task)
                 self._finish_task(task)
@@ -194,35 +168,13 @@ class RunSubmission:
         if self._progress is not None and now - self._reported >= SECONDS_PER_REPORT:
             self._reported = now
             self._progress(RunProgress(len(self._finished), len(self._tasks), now - self._start))
-        self._require_scheduler()
+        self._require_running()
 
-    def _require_scheduler(self) -> None:
-        if self._client.status != "running":
-            raise ExecutionError(
-                f"the scheduler at '{self._client.scheduler.address}' does not answer any more; "
-                f"{len(self._finished)} of {len(self._tasks)} tasks were done. Start it again, and run the plan again."
-            )
+    def _require_running(self) -> None:
+        self._executor.require_running(f"{len(self._finished)} of {len(self._tasks)} tasks were done")
 
-    def _require_alive(self, future: Future) -> None:
-        """Raise what a task has raised, or say which task kills workers; a cancelled one is sent again."""
-        from distributed import KilledWorker
-
-        self._require_scheduler()
-        if future.status != "error":
-            return
-        error = future.exception()
-        if isinstance(error, KilledWorker):
-            raise ExecutionError(
-                f"workers die whenever they run '{error.task[0]}'; the last was {error.last_worker.address}. Look at "
-                "its log: mostly it is out of memory. Use larger workers."
-            ) from None
-        assert error is not None, "asked of an error"
-        raise error
-
-
-def _referred(value: TaskOperand) -> TaskOperand:
-    """A future as the reference by which a task reads it, anything else as it is."""
-    from dask._task_spec import TaskRef
-    from distributed import Future
-
-    return TaskRef(value.key) if isinstance(value, Future) else value
+    def _require_alive(self, handle: TaskHandle) -> None:
+        """Raise what a task has raised; one that was lost is sent again."""
+        self._require_running()
+        if handle.status == "error":
+            raise self._executor.failure(handle)

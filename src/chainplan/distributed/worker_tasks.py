@@ -49,8 +49,13 @@ def run_placed(token: str, call: WorkerTask, *given: TaskOperand) -> TaskOperand
     """
     plan = PLACED_PLANS.get(token)
     if plan is None:
-        raise ExecutionError("a worker has no plan; expected one that is not closed. Prepare or run the plan again.")
+        raise plan_missing()
     return call(plan, *given)
+
+
+def plan_missing() -> ExecutionError:
+    """What is said where a plan was taken back."""
+    return ExecutionError("a worker has no plan; expected one that is not closed. Prepare or run the plan again.")
 
 
 @dataclass(frozen=True)

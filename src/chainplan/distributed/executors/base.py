@@ -1,0 +1,101 @@
+"""What an executor of tasks can do: send tasks, tell which are done, share what was given, bring results back.
+
+A run knows nothing else of where its tasks run. An executor takes whole graphs, so that one whose workers hand blocks
+to each other never brings them here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from chainplan.distributed.skeleton import TaskKey
+from chainplan.distributed.worker_tasks import TaskOperand, WorkerTask
+from chainplan.kernels.storage import HeldValues
+from chainplan.plans.steps import Plan
+
+SECONDS_PER_LOOK = 0.5
+"""Seconds after which a waiting run looks at the clock and at its connection."""
+
+
+class ResultOf(NamedTuple):
+    """An operand that is the result of a task, or what was shared, under a key."""
+
+    key: TaskKey
+
+
+class SentTask(NamedTuple):
+    """A task as an executor takes it: what `run_placed` is called with, and its critical-path rank."""
+
+    token: str
+    call: WorkerTask
+    args: tuple[TaskOperand | ResultOf, ...]
+    rank: int
+
+
+class TaskHandle(Protocol):
+    """The result of a task that was sent, which stays where it is for as long as the handle is held."""
+
+    @property
+    def key(self) -> TaskKey:
+        """The key under which the task was sent."""
+
+    @property
+    def status(self) -> str:
+        """'finished', 'error', 'cancelled' where the result is lost, or anything else while it is awaited."""
+
+    def result(self) -> HeldValues:
+        """Bring the result here."""
+
+
+class TaskExecutor(ABC):
+    """Where tasks run.
+
+    Attributes
+    ----------
+    in_process : bool
+        Whether tasks run in this process, so that nothing has to be pickled.
+    """
+
+    in_process = False
+
+    @abstractmethod
+    def limit(self) -> int | None:
+        """The bytes that the blocks of a task may take; None where there is no limit."""
+
+    @abstractmethod
+    def place(self, token: str, plan: Plan) -> None:
+        """Let tasks find a plan by its token."""
+
+    @abstractmethod
+    def withdraw(self, token: str) -> None:
+        """Take a plan back."""
+
+    @abstractmethod
+    def share(self, values: Mapping[TaskKey, TaskOperand], everywhere: bool) -> dict[TaskKey, TaskHandle]:
+        """Send values to workers, to all of them where `everywhere` says so, before tasks refer to them."""
+
+    @abstractmethod
+    def send(self, tasks: Mapping[TaskKey, SentTask], wanted: Sequence[TaskKey]) -> list[TaskHandle]:
+        """Send tasks, and return the handles of those that are wanted."""
+
+    @abstractmethod
+    def completed(self, handles: Sequence[TaskHandle]) -> Iterator[list[TaskHandle]]:
+        """Yield what is done as it comes, each handle once; nothing every half second while none is."""
+
+    @abstractmethod
+    def cancel(self, handles: Sequence[TaskHandle]) -> None:
+        """Take back what has not begun."""
+
+    @abstractmethod
+    def gather(self, handles: Sequence[TaskHandle]) -> list[HeldValues]:
+        """Bring several results here."""
+
+    @abstractmethod
+    def require_running(self, done: str) -> None:
+        """Raise an error that says what was done where the executor does not answer any more."""
+
+    @abstractmethod
+    def failure(self, handle: TaskHandle) -> BaseException:
+        """What a task has raised, or what is to be said of workers that died."""
