@@ -202,6 +202,17 @@ def test_wrong_models_are_refused(blocks: Any, inputs: Any, outputs: Any, messag
         accumulate(blocks, inputs, outputs)
 
 
+def test_a_cycle_that_is_singular_to_rounding_is_refused() -> None:
+    thirds = np.eye(3) - np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6], [0.7, 0.8, 0.9]])
+    with pytest.raises(ArgumentError, match=r"singular system of 'y'.*reciprocal condition \d\.\de-1[78]"):
+        accumulate({("y", "x"): np.ones((3, 1)), ("y", "y"): thirds}, ["x"], ["y"])
+
+
+def test_units_do_not_make_a_cycle_singular() -> None:
+    blocks = {("a", "x"): 1e9, ("a", "b"): 1e12, ("b", "a"): 5e-13}
+    assert accumulate(blocks, ["x"], ["b"])["b", "x"] == pytest.approx(5e-4 / 0.5)
+
+
 def test_a_large_singular_cycle_is_refused() -> None:
     with pytest.raises(ArgumentError, match="found a singular system"):
         accumulate({("y", "x"): np.ones((80, 1)), ("y", "y"): eye_array(80)}, ["x"], ["y"])

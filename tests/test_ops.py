@@ -195,9 +195,7 @@ def test_the_solve_reuses_the_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.allclose(arguments[0] @ tangent(np.eye(3)), np.eye(3))
 
 
-@pytest.mark.parametrize(
-    "matrix", [np.zeros((2, 2)), np.ones((3, 3)), np.diag([1, 1e-20]), np.arange(9.0).reshape(3, 3)]
-)
+@pytest.mark.parametrize("matrix", [np.zeros((2, 2)), np.ones((3, 3)), np.diag([1.0, 0]), np.arange(9.0).reshape(3, 3)])
 def test_a_singular_matrix_is_refused(matrix: Array) -> None:
     with pytest.raises(PointError, match=r"is singular .* expected an invertible one\. Choose another point\."):
         OPS["linear_solve"]().value(matrix, np.ones(len(matrix)))

@@ -16,10 +16,11 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import block_array, csc_array, csr_array, eye_array
+from scipy.sparse import block_array, csr_array, eye_array
 
 from chainplan._util.arrays import Array
 from chainplan.errors import ArgumentError, ExecutionError
+from chainplan.kernels.factors import LuFactors, SingularError
 from chainplan.kernels.storage import HeldValues
 from chainplan.models.block_values import BlockPlace, DiagonalBlock, GivenBlocks, ModelBlock, given_value, read_block
 from chainplan.problem.graph import Elemental, Mode
@@ -28,10 +29,6 @@ from chainplan.values.jacobians import NUMBER_KINDS, called, is_sparse
 
 SolvePair = tuple[Callable[[Array], Array], Callable[[Array], Array]]
 """Two functions of N x c: R_y⁻¹ and its transpose applied to columns."""
-MAX_FACTORED_DENSITY = 0.1
-"""Share of the entries of R_y up to which it is factored as a sparse matrix."""
-MIN_SPARSE_SIZE = 50
-"""Rows from which on it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +49,7 @@ class ImplicitGroup:
         Raises
         ------
         ArgumentError
-            Where R_y is singular, or a block is of no kind that a model may have.
+            Where R_y is singular to rounding, or a block is of no kind that a model may have.
         ExecutionError
             Where a block, or what a function returns, has another shape.
         """
@@ -61,18 +58,18 @@ class ImplicitGroup:
         given = next((solvers[vertex] for vertex in self.sizes if vertex in solvers), None)
         if given is not None:
             return (given[0], lambda block: np.asarray(given[1](block.T)).T), self.size**2
-        matrix = self._residuals(blocks)
         try:
-            return _dense_factors(matrix) if isinstance(matrix, np.ndarray) else _sparse_factors(matrix)
-        except (RuntimeError, np.linalg.LinAlgError):
+            factors = LuFactors(self._residuals(blocks))
+        except SingularError as error:
             names = ", ".join(repr(vertex) for vertex in self.sizes)
             raise ArgumentError(
-                f"blocks: found a singular system of {names}, which depend on each other; expected one that has a "
-                "solution. Correct the blocks between them."
+                f"blocks: found a singular system of {names}, which depend on each other ({error}); expected one that "
+                "has a solution. Correct the blocks between them."
             ) from None
+        return (factors.solve, factors.solve_left), factors.counts.solve
 
-    def _residuals(self, blocks: GivenBlocks) -> Array | csc_array:
-        """Return I - f_y, sparse where few entries are not zero."""
+    def _residuals(self, blocks: GivenBlocks) -> csr_array:
+        """Return I - f_y."""
         order = {vertex: i for i, vertex in enumerate(self.sizes)}
         sizes = list(self.sizes.values())
         parts: list[list[HeldValues]] = [[csr_array((m, n)) for n in sizes] for m in sizes]
@@ -81,10 +78,7 @@ class ImplicitGroup:
             parts[order[output]][order[source]] = csr_array(
                 _written_out((output, source), blocks[output, source], shape)
             )
-        inner = block_array(parts, format="csc")
-        matrix = csc_array(eye_array(self.size) - inner)
-        sparse = self.size >= MIN_SPARSE_SIZE and matrix.nnz <= MAX_FACTORED_DENSITY * self.size**2
-        return matrix if sparse else matrix.toarray()
+        return csr_array(eye_array(self.size) - block_array(parts, format="csr"))
 
 
 def _written_out(place: BlockPlace, value: ModelBlock, shape: tuple[int, int]) -> HeldValues:
@@ -105,36 +99,3 @@ def _written_out(place: BlockPlace, value: ModelBlock, shape: tuple[int, int]) -
         found = f"an array of dtype {held.dtype} and shape {held.shape}"
         raise ExecutionError(f"the block '{name}' is {found}; expected numbers of shape {shape}: rows x columns.")
     return held
-
-
-def _dense_factors(matrix: Array) -> tuple[SolvePair, int]:
-    from scipy.linalg import lapack, lu_solve
-
-    factor = lapack.zgetrf if matrix.dtype.kind == "c" else lapack.dgetrf
-    lu, pivots, fault = factor(matrix)
-    if fault or not np.isfinite(lu).all():
-        raise np.linalg.LinAlgError
-    n = len(matrix)
-
-    def tangent(block: Array) -> Array:
-        return np.asarray(lu_solve((lu, pivots), block, check_finite=False))
-
-    def adjoint(block: Array) -> Array:
-        return np.asarray(lu_solve((lu, pivots), block.T, trans=1, check_finite=False)).T
-
-    return (tangent, adjoint), n * n
-
-
-def _sparse_factors(matrix: csc_array) -> tuple[SolvePair, int]:
-    from scipy.sparse.linalg import splu
-
-    factors: HeldValues = splu(matrix)
-    dtype = matrix.dtype
-
-    def solve(block: Array, word: str) -> Array:
-        if np.iscomplexobj(block) and dtype.kind != "c":
-            return solve(block.real, word) + 1j * solve(block.imag, word)
-        return np.asarray(factors.solve(np.ascontiguousarray(block, dtype), word))
-
-    pair = (lambda block: solve(block, "N")), (lambda block: solve(block.T, "T").T)
-    return pair, int(factors.L.nnz + factors.U.nnz)

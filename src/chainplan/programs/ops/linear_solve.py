@@ -7,14 +7,14 @@ inverted.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.errors import PointError
+from chainplan.kernels.factors import LuFactors, SingularError
 from chainplan.programs.ops.base import (
     RESULT_VERTEX,
     ArrayShape,
@@ -63,55 +63,33 @@ class LinearSolve(Op):
         )
 
     def evaluate(self, *arguments: Array) -> tuple[Array, KeptValues]:
-        from scipy.linalg import LinAlgWarning, lu_factor, lu_solve
-
         matrix, rhs = arguments
         if not np.isfinite(matrix).all() or not np.isfinite(rhs).all():
             return np.full(rhs.shape, np.nan), None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LinAlgWarning)
-            factors = lu_factor(matrix)
-        _require_regular(matrix, factors[0])
-        return np.asarray(lu_solve(factors, rhs)), factors
+        try:
+            factors = LuFactors(matrix)
+        except SingularError as error:
+            n = len(matrix)
+            raise PointError(
+                f"the matrix of {n} x {n} is singular ({error}); expected an invertible one. Choose another point."
+            ) from None
+        return factors.solve(rhs.reshape(len(rhs), -1)).reshape(rhs.shape), factors
 
     def partials(self, arguments: Sequence[Array], value: Array, kept: KeptValues) -> tuple[GivenJacobian, ...]:
-        from scipy.linalg import lu_solve
-
-        n = value.shape[0]
+        n, factors = value.shape[0], cast(LuFactors, kept)
         columns = value.reshape(n, -1)
         k = columns.shape[1]
 
         def tangent(block: Array) -> Array:
-            return np.asarray(lu_solve(kept, block.reshape(n, -1))).reshape(block.shape)
+            return factors.solve(block.reshape(n, -1)).reshape(block.shape)
 
         def adjoint(block: Array) -> Array:
             r = block.shape[0]
-            right_hand_sides = block.reshape(r, n, k).transpose(1, 0, 2).reshape(n, r * k)
-            solved = np.asarray(lu_solve(kept, right_hand_sides, trans=1))
-            return solved.reshape(n, r, k).transpose(1, 0, 2).reshape(block.shape)
+            rows = block.reshape(r, n, k).transpose(0, 2, 1).reshape(r * k, n)
+            return factors.solve_left(rows).reshape(r, k, n).transpose(0, 2, 1).reshape(block.shape)
 
         return EqualBlocks(n, k, n).values(-columns.T[None]), (tangent, adjoint)
 
     @classmethod
     def examples(cls) -> tuple[tuple[Op, tuple[ArrayShape, ...]], ...]:
         return (cls(), ((3, 3), (3,))), (cls(), ((3, 3), (3, 2))), (cls(), ((1, 1), (1,)))
-
-
-def _require_regular(matrix: Array, factors: Array) -> None:
-    """Refuse a matrix whose reciprocal condition number, estimated from its factors, does not exceed machine epsilon.
-
-    Raises
-    ------
-    PointError
-        Where the matrix is refused; the message gives the estimate.
-    """
-    from scipy.linalg import get_lapack_funcs
-
-    n = matrix.shape[0]
-    estimate: Any = get_lapack_funcs("gecon", (factors,))
-    reciprocal, _ = estimate(factors, np.abs(matrix).sum(axis=0).max())
-    if not reciprocal > np.finfo(float).eps:
-        raise PointError(
-            f"the matrix of {n} x {n} is singular (reciprocal condition number {reciprocal:.1e}); expected an "
-            "invertible one. Choose another point."
-        )
