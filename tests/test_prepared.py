@@ -64,13 +64,20 @@ def chain_of_matrices(count: int) -> tuple[Plan, dict[str, Array]]:
     }
 
 
+def idle(run: PreparedPlan) -> list[list[Array]]:
+    """Return the sets of work arrays that are kept for the dtype of the last run."""
+    assert run._last is not None
+    return run._last.idle
+
+
 def test_long_chains_share_few_work_arrays() -> None:
     plan, values = chain_of_matrices(40)
     run = prepare(plan)
-    assert 0 < run._arrays < 10
     expected = chainplan.execute(plan, values)
     for _ in range(3):
         assert equal(run(values), expected)
+    (work,) = idle(run)
+    assert 0 < len(work) < 10
 
 
 def test_results_are_never_written_to_again() -> None:
@@ -80,9 +87,7 @@ def test_results_are_never_written_to_again() -> None:
     kept = {pair: array.copy() for pair, array in first.items()}
     run({name: 3 * array for name, array in values.items()})
     assert equal(first, kept)
-    assert not any(
-        np.shares_memory(array, room) for array in first.values() for room in run._idle[0] if room is not None
-    )
+    assert not any(np.shares_memory(array, room) for array in first.values() for room in idle(run)[0])
 
 
 def test_other_dtypes_get_other_work_arrays() -> None:

@@ -158,11 +158,10 @@ def prepared(
     dtype: DTypeLike | None = None,
     workers: int | None = None,
     wrap: bool = False,
-    work: WorkArrays | None = None,
 ) -> Callable[[], dict[tuple[str, str], Array]]:
     """Check the Jacobians and bring them into form, and return a function that runs the plan as often as it is called.
 
-    Parameters, results and errors are those of `execute`; `work` are arrays for results that a run keeps to itself.
+    Parameters, results and errors are those of `execute`.
     """
     require_workers(workers)
     options = _RunOptions(dense, dtype, workers, wrap)
@@ -171,17 +170,10 @@ def prepared(
     def run() -> dict[tuple[str, str], Array]:
         started = start()
         require_narrow(lowered(plan).wide, dense, started.run)
-        _run_steps(plan, started, workers, work)
+        _run_steps(plan, started, workers)
         return _outputs(plan, started, dense is not False)
 
     return run
-
-
-class WorkArrays(NamedTuple):
-    """The steps of a plan, some of which write into arrays that are kept from run to run, and these arrays or None."""
-
-    code: tuple[CodedStep, ...]
-    room: list[Array | None]
 
 
 def set_up(
@@ -293,15 +285,10 @@ def taken(
     return run
 
 
-def _run_steps(plan: Plan, started: _StartedRun, workers: int | None, work: WorkArrays | None = None) -> None:
-    """Run all steps; afterwards the blocks of outputs, and those that programs read, are there.
-
-    Work arrays serve runs in one thread whose elementals are all there, and none of whose steps is guarded.
-    """
+def _run_steps(plan: Plan, started: _StartedRun, workers: int | None) -> None:
+    """Run all steps; afterwards the blocks of outputs, and those that programs read, are there."""
     program, (run, guard, asked) = lowered(plan), started
     values, code = run.values, program.code
-    if work is not None and not guard and asked is None and workers is None:
-        code, run.room = work
     if guard:
         code = tuple((place, guarded(place, kernel, plan.steps[place]), ends) for place, kernel, ends in code)
     if workers is not None and not program.evaluates:

@@ -20,7 +20,7 @@ from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense, Diagonal
 from chainplan.structures.explicit import Explicit
-from chainplan.values.jacobians import NUMBER_KINDS, GivenJacobian, band_places, band_shape
+from chainplan.values.jacobians import NUMBER_KINDS, GivenJacobian, band_places, band_shape, listed_alike
 
 Filler = Callable[[GivenJacobian, PlanRun], HeldValues]
 """A function from what was given for an elemental to its values in the form of its block."""
@@ -30,14 +30,14 @@ def filler(e: Elemental, block: Block) -> Filler:
     """Choose how the values of an elemental are taken, which a plan holds as `block`."""
     if given_away(e.block):
         return _Determined(e, block)
-    if (shape := _plain_shape(e.block, block)) is not None:
+    if (shape := plain_shape(e.block, block)) is not None:
         return partial(_plain, e, block, shape)
     if form(block) is form(e.block) is StorageForm.SPARSE and e.block.structure.units is None:
-        return _Listed(e)
+        return ListedFiller(e)
     return partial(_at_length, e, block)
 
 
-def _plain_shape(own: Block, held: Block) -> tuple[int, ...] | None:
+def plain_shape(own: Block, held: Block) -> tuple[int, ...] | None:
     """Return the shape in which any array for an elemental is right as its block is held."""
     if type(own.structure) is Dense:
         return own.rows, own.cols
@@ -69,7 +69,7 @@ class _Determined:
         return self._made[run.dtype]
 
 
-class _Listed:
+class ListedFiller:
     """Values of a block that is held sparse, on lists that are made where they are first needed.
 
     Lists that were found to be those of the pattern are known by their arrays when these are given again.
@@ -82,17 +82,30 @@ class _Listed:
     def __call__(self, value: GivenJacobian, run: PlanRun) -> HeldValues:
         if type(value) is np.ndarray:
             data = self._entries(value) if value.dtype.kind in NUMBER_KINDS and value.dtype.isnative else None
-            return loaded(self._e, value, self._e.block, run) if data is None else with_data(self._lists, data)
+            return loaded(self._e, value, self._e.block, run) if data is None else with_data(self.lists, data)
+        return value if self._is_alike(value) else loaded(self._e, value, self._e.block, run)
+
+    def entries(self, value: GivenJacobian, dtype: DType) -> Array | None:
+        """Return the entries of a value of this dtype in the order of the lists, or None where it lists others."""
+        if type(value) is np.ndarray:
+            return self._entries(value) if value.dtype is dtype else None
+        return value.data if self._is_alike(value) and value.data.dtype is dtype else None
+
+    def _is_alike(self, value: GivenJacobian) -> bool:
+        """Say whether a value is a sparse array with the lists of the pattern."""
+        if type(value) is not csr_array:
+            return False
         alike = self._alike
-        if alike is not None and type(value) is csr_array and value.indptr is alike[0] and value.indices is alike[1]:
-            return value
-        held = loaded(self._e, value, self._e.block, run)
-        if held is value:
+        if alike is not None and value.indptr is alike[0] and value.indices is alike[1]:
+            return True
+        same = value.shape == self.lists.shape and listed_alike(value, self.lists)
+        if same:
             self._alike = value.indptr, value.indices
-        return held
+        return same
 
     @cached_property
-    def _lists(self) -> csr_array:
+    def lists(self) -> csr_array:
+        """The lists of the pattern."""
         pattern = kept_pattern(self._e.block)
         return csr_array((pattern.data, pattern.indices, pattern.indptr), shape=pattern.shape)
 
@@ -100,8 +113,8 @@ class _Listed:
     def _places(self) -> Array:
         """Where each entry stands in a matrix that is written out row by row."""
         rows, cols, _ = self._e.block
-        lines: Array = np.repeat(np.arange(rows) * cols, np.diff(self._lists.indptr))
-        return lines + self._lists.indices
+        lines: Array = np.repeat(np.arange(rows) * cols, np.diff(self.lists.indptr))
+        return lines + self.lists.indices
 
     @cached_property
     def _band(self) -> Array:

@@ -32,7 +32,7 @@ from chainplan.execution.second_kernels import contracted, exchanged
 from chainplan.execution.second_kernels import total as total_second
 from chainplan.execution.state_files import StateFiles
 from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse, given_away, known
-from chainplan.kernels.products import FRESH_KERNELS, ValuesProduct, product_kernel, sum_kernel
+from chainplan.kernels.products import ValuesProduct, makes_anew, product_kernel, sum_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.replay import Replay, SeededColours, colouring_from, sides_of
@@ -81,7 +81,6 @@ class PlanRun:
     ) -> None:
         self.values: list[HeldValues] = [None] * steps
         self.states: dict[str, VertexState] = {}
-        self.room: list[Array | None] = []
         self.files = StateFiles()
         self.working = ""
         self.primal = primal
@@ -312,7 +311,7 @@ def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequ
     block = blocks[left].times(blocks[right])
     product = product_kernel(blocks[left], blocks[right], block)
     total = sum_kernel(block, blocks[onto])
-    in_place = product in FRESH_KERNELS and form(block) is form(blocks[onto]) is StorageForm.DENSE
+    in_place = makes_anew(product) and form(block) is form(blocks[onto]) is StorageForm.DENSE
 
     def kernel(run: PlanRun) -> None:
         values = run.values

@@ -1,30 +1,30 @@
 """`chainplan.prepare`: a plan made ready to run again and again on new values, as a simulation does every second.
 
-A plan chooses its kernels, and lists the entries of its sparse blocks, at its first run (`program`, `filling`). What a
-prepared plan adds is memory: products of matrices that no caller and no function ever gets to see are written into
-arrays that stay from run to run, each as soon as its last reader is done with it, so that no run asks the system for
-pages. A run takes a set of these arrays for itself alone, so runs may go on in several threads.
+For values of one floating-point dtype that are all there, the plan becomes one function (`straight`), with work arrays
+that stay from run to run, so that no run asks the system for pages. A run takes a set of these arrays for itself alone,
+so runs may go on in several threads. Other values, and plans with steps that the function has no line for, go through
+the executor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from chainplan._util.arrays import Array
-from chainplan.execution.executor import WorkArrays, prepared, require_jacobians, understood
-from chainplan.execution.lowering import PlanRun, multiply
-from chainplan.execution.program import CodedStep, lowered
-from chainplan.kernels.dispatch import TRIVIAL_ROUTE, route
-from chainplan.kernels.products import WRITING_KERNELS
-from chainplan.kernels.storage import HeldValues, StorageForm, form
-from chainplan.plans.steps import Add, Multiply, Plan, Planned, Step
-from chainplan.structures import Block, Zero
-from chainplan.values.jacobians import GivenJacobian
+from chainplan._util.arrays import Array, DType
+from chainplan.execution.executor import prepared, require_jacobians, understood
+from chainplan.execution.straight import StraightPlan, UnusualValues, straight
+from chainplan.plans.steps import Plan, Planned
+from chainplan.values.equal import with_equal
+from chainplan.values.jacobians import GivenJacobian, common_dtype
+from chainplan.values.references import is_reference
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
+
+STRAIGHT_KINDS = "fc"
+"""Kinds of dtype for which plans become functions; sums of whole numbers are guarded by the executor."""
 
 
 def prepare(
@@ -42,13 +42,21 @@ class PreparedPlan:
     ----------
     plan : Plan
         The plan.
+
+    Examples
+    --------
+    >>> import chainplan, numpy
+    >>> run = chainplan.prepare(chainplan.plan(chainplan.chain([3, 2, 1])))
+    >>> run({"F1": numpy.ones((2, 3)), "F2": numpy.ones((1, 2))})["x2", "x0"]
+    array([[2., 2., 2.]])
     """
 
     def __init__(self, plan: Plan, dense: bool | None, dtype: DTypeLike | None, wrap: bool) -> None:
         self.plan = plan
-        self._run = partial(prepared, plan, dense=dense, dtype=dtype, wrap=wrap)
-        self._code, self._arrays = _in_work_arrays(plan)
-        self._idle = list[list[Array | None]]()
+        self._dense, self._wanted = dense, dtype
+        self._execute = partial(prepared, plan, dense=dense, dtype=dtype, wrap=wrap)
+        self._functions: dict[DType, _StraightRuns | None] = {}
+        self._last: _StraightRuns | None = None
 
     def __call__(self, jacobians: Mapping[str, GivenJacobian]) -> dict[tuple[str, str], Array]:
         """Run the plan.
@@ -72,94 +80,55 @@ class PreparedPlan:
             If the Jacobians are no mapping.
         """
         require_jacobians(jacobians)
+        if type(jacobians) is dict:
+            given = with_equal(self.plan.graph, jacobians) if self.plan.graph.shares else jacobians
+            assert type(given) is dict, "a dict stays one"
+            result = self._straight(given)
+            if result is not None:
+                return result
+        return self._execute(jacobians)()
+
+    def _straight(self, given: dict[str, GivenJacobian]) -> dict[tuple[str, str], Array] | None:
+        """Run the function of the plan for the dtype of the values, or return None where there is none for them."""
+        last = self._last
         try:
-            room = self._idle.pop()
-        except IndexError:
-            room = [None] * self._arrays
-        result = self._run(jacobians, work=WorkArrays(self._code, room))()
-        self._idle.append(room)
+            result = None if last is None else last(given)
+            if result is None:
+                function = self._function(given)
+                if function is None or function is last:
+                    return None
+                result = function(given)
+                self._last = function
+        except UnusualValues:
+            self._functions = dict.fromkeys(self._functions)
+            self._last = result = None
         return result
 
-
-class _OwnProduct(NamedTuple):
-    """A product of matrices that a run keeps to itself: its function and its shape, and the positions of all blocks."""
-
-    product: Callable[..., HeldValues]
-    position: int
-    left: int
-    right: int
-    shape: tuple[int, int]
-
-
-def _in_work_arrays(plan: Plan) -> tuple[tuple[CodedStep, ...], int]:
-    """Return the steps with a work array for each result that only other steps read, and the number of arrays."""
-    program, code = lowered(plan), list[CodedStep]()
-    if program.evaluates:
-        return program.code, 0
-    own = _own_results(plan)
-    free: dict[tuple[int, int], list[int]] = {}
-    taken: dict[int, int] = {}
-    count = 0
-    for position, kernel, ended in program.code:
-        if position in own:
-            if not (idle := free.setdefault(own[position].shape, [])):
-                idle.append(count)
-                count += 1
-            taken[position] = idle.pop()
-            kernel = partial(_multiply_into, own[position], taken[position])
-        for end in ended:
-            if end in taken:
-                free[own[end].shape].append(taken[end])
-        code.append((position, kernel, ended))
-    return tuple(code), count
+    def _function(self, given: dict[str, GivenJacobian]) -> _StraightRuns | None:
+        """Return the function for the dtype of the values, and make it where it is the first of this dtype."""
+        if any(map(is_reference, given.values())):
+            return None
+        dtype = common_dtype(given.values())
+        if dtype.kind not in STRAIGHT_KINDS or self._wanted not in (None, dtype):
+            return None
+        if dtype not in self._functions:
+            made = straight(self.plan, dtype, self._dense)
+            self._functions[dtype] = None if made is None else _StraightRuns(made)
+        return self._functions[dtype]
 
 
-def _own_results(plan: Plan) -> dict[int, _OwnProduct]:
-    """Find the products that may be written into a work array, since every reader makes an array of its own of them."""
-    program = lowered(plan)
-    blocks, found = program.blocks, dict[int, _OwnProduct]()
-    for position, kernel, _ in program.code:
-        block = blocks[position]
-        if not isinstance(kernel, partial) or kernel.func is not multiply or form(block) is not StorageForm.DENSE:
-            continue
-        product, _, left, right = kernel.args
-        if product in WRITING_KERNELS:
-            found[position] = _OwnProduct(product, position, left, right, (block.rows, block.cols))
-    for end in plan.ends:
-        found.pop(end, None)
-    for step in plan.steps:
-        if not _makes_its_own(step, blocks):
-            for operand in step.operands():
-                found.pop(operand, None)
-    return found
+class _StraightRuns:
+    """The function of a plan with the work arrays that no run has at present."""
 
+    def __init__(self, function: StraightPlan) -> None:
+        self._run, self._arrays = function.run, function.work_arrays
+        self.idle = list[list[Array]]()
 
-def _makes_its_own(step: Step, blocks: Sequence[Block]) -> bool:
-    """Say whether the result of a step never shares memory with what the step reads."""
-    if isinstance(step, Multiply):
-        left, right = blocks[step.left], blocks[step.right]
-        made = left.times(right)
-        own = route(left, right, made).kernel != TRIVIAL_ROUTE.kernel
-        return own and (step.onto is None or _sums(made, blocks[step.onto]))
-    return isinstance(step, Add) and _sums(blocks[step.left], blocks[step.right])
-
-
-def _sums(left: Block, right: Block) -> bool:
-    """Say whether a sum is added up, instead of being one of its terms."""
-    return not isinstance(left.structure, Zero) and not isinstance(right.structure, Zero)
-
-
-def _multiply_into(own: _OwnProduct, place: int, run: PlanRun) -> None:
-    """Multiply into a work array, or make one where there is none of this dtype.
-
-    A product that is not held row by row, because its factors are not, is no work array: `np.dot` takes none such.
-    """
-    product, position, left, right, _ = own
-    values, room = run.values, run.room
-    a, b, out = values[left], values[right], room[place]
-    if out is not None and a.dtype is b.dtype is out.dtype:
-        values[position] = product(a, b, out)
-    else:
-        values[position] = made = product(a, b)
-        if made.flags.c_contiguous:
-            room[place] = made
+    def __call__(self, given: dict[str, GivenJacobian]) -> dict[tuple[str, str], Array] | None:
+        try:
+            work = self.idle.pop()
+        except IndexError:
+            work = self._arrays()
+        result = self._run(given, work, [])
+        self.idle.append(work)
+        return result

@@ -6,7 +6,6 @@ are written directly. Values keep their dtype.
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,9 +146,10 @@ def as_sparse(value: HeldValues, block: Block, dtype: DTypeLike | None) -> csr_a
 def with_data(csr: csr_array, data: Array) -> csr_array:
     """Return a sparse array with other values at the same places, whose lists it shares.
 
-    To copy the object takes a tenth of the time in which scipy makes a new one, which checks the lists again.
+    To copy its attributes takes a fraction of the time in which scipy makes a new one, which checks the lists again.
     """
-    made = copy(csr)
+    made = object.__new__(type(csr))
+    made.__dict__.update(csr.__dict__)
     made.data = data
     return made
 

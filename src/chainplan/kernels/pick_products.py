@@ -43,6 +43,14 @@ def take_columns(left: Block, right: Block) -> PickProduct:
     return kernel
 
 
+def across_taken(right: Block) -> Callable[[Array], Array] | None:
+    """Return the function that takes columns of a matrix and holds them column by column; None where signs differ."""
+    if not _plus_ones(right):
+        return None
+    columns = right.structure.pattern(right.rows, right.cols).tocsc().indices.astype(np.intp)
+    return lambda a: a.T.take(columns, 0).T
+
+
 def put_rows(left: Block) -> PickProduct | None:
     """Return the kernel by which a unit block puts rows of a matrix among zeros, where every row comes from one."""
     units = left.structure.units

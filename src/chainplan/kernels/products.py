@@ -17,6 +17,7 @@ import numpy as np
 from chainplan._util.arrays import Array
 from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse, with_data
 from chainplan.kernels.dispatch import ProductRoute, route
+from chainplan.kernels.narrow_products import NarrowProduct, narrow_product
 from chainplan.kernels.pick_products import put_columns, put_rows, take_columns, take_rows
 from chainplan.kernels.sparse_products import matrix_sparse, sparse_matrix
 from chainplan.kernels.storage import HeldValues, StorageForm, form
@@ -36,7 +37,7 @@ def product_kernel(left: Block, right: Block, result: Block | None = None) -> Va
     `result` is their product, where the caller has it.
     """
     if type(left.structure) is type(right.structure) is Dense:
-        return np.multiply if left.cols == 1 else np.dot
+        return np.multiply if left.cols == 1 else narrow_product(left, right) or np.dot
     result = left.times(right) if result is None else result
     return routed_kernel(route(left, right, result), left, right, result)
 
@@ -240,7 +241,7 @@ PRODUCT_KERNELS: dict[str, Callable[[Block, Block], ValuesProduct]] = {
     "scale parts": _scaling(_scale_parts),
     "outer": _plain(np.multiply),
     "gemv": _plain(np.dot),
-    "gemm": _plain(np.dot),
+    "gemm": lambda left, right: narrow_product(left, right) or np.dot,
     "take rows": take_rows,
     "take columns": take_columns,
     "sparse matrix": _sparse_matrix,
@@ -255,11 +256,15 @@ PRODUCT_KERNELS: dict[str, Callable[[Block, Block], ValuesProduct]] = {
 }
 """For each kernel, the function that takes two blocks and returns the function that multiplies their values."""
 
-FRESH_KERNELS = (np.dot, np.multiply, _scale_rows)
-"""Kernels that always make a new array, onto which another may be added in place."""
 
-WRITING_KERNELS = (np.dot, np.multiply)
-"""Those of them that write the product into an array that stands behind the factors."""
+def makes_anew(kernel: ValuesProduct) -> bool:
+    """Say whether a kernel always makes a new array, onto which another may be added in place."""
+    return kernel is _scale_rows or writes(kernel)
+
+
+def writes(kernel: ValuesProduct) -> bool:
+    """Say whether a kernel writes the product into an array that stands behind the factors, where there is one."""
+    return kernel in (np.dot, np.multiply) or type(kernel) is NarrowProduct
 
 
 def sum_kernel(left: Block, right: Block) -> Callable[[HeldValues, HeldValues, DTypeLike], HeldValues]:

@@ -192,7 +192,7 @@ def _fitted(name: str, given: HeldValues, block: Block) -> HeldValues:
     if given.dtype == np.float16:
         raise ExecutionError(f"the array for '{name}' has dtype float16, of which no entries are listed; pass float32.")
     pattern = kept_pattern(block)
-    if form(block) is StorageForm.SPARSE and structure.units is None and _listed_alike(given, pattern):
+    if form(block) is StorageForm.SPARSE and structure.units is None and listed_alike(given, pattern):
         return given if type(given) is csr_array else csr_array(given, copy=True)
     csr = csr_array(given, copy=True)
     csr.eliminate_zeros()
@@ -204,7 +204,7 @@ def _fitted(name: str, given: HeldValues, block: Block) -> HeldValues:
     return from_matrix(given, block) if not is_sparse(given) else from_sparse(csr, block)
 
 
-def _listed_alike(given: HeldValues, pattern: csr_array) -> bool:
+def listed_alike(given: HeldValues, pattern: csr_array) -> bool:
     """Say whether a matrix lists exactly the entries of a pattern in the same order, so that it needs no check."""
     return (
         is_sparse(given)
@@ -238,12 +238,27 @@ def called(e: Elemental, mode: Mode, function: ArrayFunction, block: Array) -> A
     argument = block.view()
     argument.flags.writeable = False
     try:
-        returned = function(argument)
-        result = returned if type(returned) is np.ndarray else None if _ragged(returned) else np.asarray(returned)
+        result = as_array(function(argument))
     except Exception as error:
-        of = " x ".join(map(str, block.shape))
-        error.add_note(f"This was the {mode.value} of '{e.name}', called with a block of {of}. {_advice(e, mode)}")
+        note_call(error, e, mode, block)
         raise
+    return accepted(e, mode, result, block)
+
+
+def note_call(error: Exception, e: Elemental, mode: Mode, block: Array) -> None:
+    """Add a note to an exception inside a tangent or adjoint that says on what block it was called."""
+    of = " x ".join(map(str, block.shape))
+    error.add_note(f"This was the {mode.value} of '{e.name}', called with a block of {of}. {_advice(e, mode)}")
+
+
+def accepted(e: Elemental, mode: Mode, result: Array | None, block: Array) -> Array:
+    """Return what a tangent or adjoint returned for a block; None stands for what no array can be made of.
+
+    Raises
+    ------
+    ExecutionError
+        Where it is not an array of numbers of the right shape.
+    """
     expected = (e.block.rows, block.shape[1]) if mode is Mode.TANGENT else (block.shape[0], e.block.cols)
     if result is None:
         fault = f"returned a list with rows of several lengths; expected {expected}"
@@ -254,6 +269,13 @@ def called(e: Elemental, mode: Mode, function: ArrayFunction, block: Array) -> A
     else:
         return result
     raise ExecutionError(f"the {mode.value} of '{e.name}' {fault}. {_advice(e, mode)}")
+
+
+def as_array(returned: object) -> Array | None:
+    """Return what a function returned as an array, or None where none can be made of it."""
+    if isinstance(returned, np.ndarray):
+        return np.asarray(returned)
+    return None if _ragged(returned) else np.asarray(returned)
 
 
 def _ragged(value: object) -> bool:
