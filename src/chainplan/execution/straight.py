@@ -72,12 +72,12 @@ def straight(plan: Plan, dtype: DType, dense: bool | None, timed: bool = False) 
     if len(plan.steps) > MAX_STRAIGHT_STEPS or lowered(plan).evaluates or plan.programs:
         return None
     try:
-        return _Writer(plan, dtype, dense, timed).written()
+        return _StraightWriter(plan, dtype, dense, timed).written()
     except NotStraight:
         return None
 
 
-class _Writer:
+class _StraightWriter:
     """Writes the lines of the function; `space` holds what they refer to by name."""
 
     def __init__(self, plan: Plan, dtype: DType, dense: bool | None, timed: bool) -> None:
