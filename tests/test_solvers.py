@@ -102,6 +102,18 @@ def assert_computes_twice(problem: Problem, found: Plan, seed: int) -> None:
         assert np.array_equal(result.get(ends, np.zeros_like(expected)), expected), ends
 
 
+def assert_multiplies_twice(problem: Problem, found: Plan, seed: int) -> None:
+    """The plan passes the checker, and its products are those of the Hessian of the chain rule, exactly."""
+    check(found, problem)
+    values = draw_all(problem, seed, np.int64)
+    made = operator(found, values)
+    whole = np.zeros(made.shape, np.int64)
+    for block in reference_second_derivatives(replace(problem, products=None), values).values():
+        whole += block[0]
+    vectors = np.random.default_rng(seed).integers(-3, 4, (made.shape[1], 2))
+    assert np.array_equal(made @ vectors, whole @ vectors)
+
+
 NODES = {"edge": 2_000, "face": 300}
 """Nodes of the searches over states, whose proofs take seconds each and are tested with their moves."""
 
@@ -121,6 +133,8 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
             problem = replace(problem, products=Products(1 + seed % 7, seed % 3))
         if name.startswith("second-"):
             problem = second_order_chain(seed)
+        if name == "second-products":
+            problem = replace(problem, second=SecondOrder(weights=True), products=Products(1 + seed % 7))
         if SOLVERS[name].refuses(problem) is not None:
             with pytest.raises(SolverError, match=f"'{name}' refuses"):
                 plan(problem, name)
@@ -130,6 +144,9 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
         assert result.plan is not None
         assert result.replay is not None
         assert result.bound <= fma(result) == replay(result.plan).total
+        if problem.products is not None and problem.second is not None:
+            assert_multiplies_twice(problem, result.plan, seed)
+            continue
         if problem.products is not None:
             assert_multiplies(problem, result.plan, seed)
             continue

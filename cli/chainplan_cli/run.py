@@ -92,7 +92,7 @@ def _run_products(problem: Problem, plan: Plan, values: Mapping[str, Any], made:
     validation = validate_products(problem, plan, values)
     click.echo(f"{describe(problem)}\n\n  {made}\n")
     model = () if in_fma(problem) else (f"'{problem.cost.objective}'",)
-    rows = [("way", "part", "fma", *model, "time", "runs", "max|diff| / max(|J|·V)")]
+    rows = [("way", "part", "fma", *model, "time", "runs", f"max|diff| / {validation.measure}")]
     for row in validation.rows:
         foreseen = (seconds_text(row.price * 1e-9) for _ in model)
         difference = "" if row.difference is None else f"{row.difference:.1e}"

@@ -22,8 +22,9 @@ from chainplan.execution.executor import require_jacobians, set_up, understood
 from chainplan.execution.lowering import PlanRun
 from chainplan.execution.vector_program import VectorFunction, bound, vector_code
 from chainplan.plans.kept_blocks import multiplying
-from chainplan.plans.steps import Plan, Planned, Propagate
+from chainplan.plans.steps import Plan, Planned, Propagate, plan_of
 from chainplan.problem.graph import Mode
+from chainplan.problem.second import SecondOrder
 from chainplan.values.jacobians import GivenJacobian
 
 if TYPE_CHECKING:
@@ -37,17 +38,18 @@ def operator(
     dtype: DTypeLike | None = None,
     wrap: bool = False,
 ) -> JacobianOperator:
-    """Run the set-up of a plan once, and return the Jacobian as a linear operator.
+    """Run the set-up of a plan once, and return the Jacobian, or the Hessian, as a linear operator.
 
     Parameters
     ----------
     plan : Plan | Planned
         A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read. One for products keeps
-        the blocks that it says; any other forms the Jacobian, and the operator multiplies its blocks.
+        the blocks that it says; any other forms the derivative, and the operator multiplies its blocks. Of a plan for
+        second derivatives it is the Hessian of weighted outputs, or of a single number, of inputs x inputs.
     jacobians : Mapping[str, GivenJacobian]
-        The elemental Jacobians by name, as for `execute`. The operator refers to the arrays that a product multiplies,
-        and calls the functions of matrix-free elementals that the plan applies in each product: `tangent` with a block
-        of columns, `adjoint` with a block of rows.
+        The elemental Jacobians by name, as for `execute`, and second derivatives as for `second_derivatives`. The
+        operator refers to the arrays that a product multiplies, and calls the functions of matrix-free elementals that
+        the plan applies in each product: `tangent` with a block of columns, `adjoint` with a block of rows.
     dtype : DTypeLike | None
         The dtype of seeds and of the operator; by default the common one of the given arrays, else float64.
     wrap : bool
@@ -58,7 +60,8 @@ def operator(
     -------
     JacobianOperator
         The operator of all inputs and outputs, of (entries of all outputs) x (entries of all inputs), which stand below
-        and beside each other in the order of the graph. `operator[output, input]` is that of one pair.
+        and beside each other in the order of the graph. `operator[output, input]` is that of one pair. The rows of a
+        Hessian are those of the inputs, and products on either side are the same, because it is symmetric.
 
     Raises
     ------
@@ -76,11 +79,15 @@ def operator(
     >>> A.shape, A.matvec(numpy.ones(300))[:2].tolist(), A.T.shape
     ((300, 300), [3000.0, 3000.0], (300, 300))
     """
-    plan, dtype = understood(plan, dtype, products=True)
+    second = plan_of(plan).second
+    plan, dtype = understood(plan, dtype, products=True, second=second is not None)
     require_jacobians(jacobians)
+    if second is not None:
+        _require_one_matrix(plan, second)
     plan = multiplying(plan)
     run = set_up(plan, jacobians, dtype, wrap)
-    made = JacobianOperator(plan, run, plan.graph.outputs, plan.graph.inputs)
+    rows = plan.graph.outputs if second is None else plan.graph.inputs
+    made = JacobianOperator(plan, run, rows, plan.graph.inputs)
     for program in plan.programs:
         if program.times:
             _ = made._right if program.mode is Mode.TANGENT else made._left
@@ -88,7 +95,7 @@ def operator(
 
 
 class JacobianOperator(LinearOperator):
-    """The Jacobian, of outputs x inputs, as `chainplan.operator` makes it.
+    """The Jacobian, of outputs x inputs, or a Hessian, of inputs x inputs, as `chainplan.operator` makes it.
 
     `matvec` and `matmat` are products J·v with a vector and with the columns of a matrix, `rmatvec` and `rmatmat` those
     with the conjugate transpose; so they do what `.H`, `.T` and expressions such as `A.H @ A` need.
@@ -96,7 +103,7 @@ class JacobianOperator(LinearOperator):
     Attributes
     ----------
     outputs, inputs : tuple[str, ...]
-        The vertices whose entries are the rows and the columns, in this order.
+        The vertices whose entries are the rows and the columns, in this order; of a Hessian both are inputs.
     """
 
     def __init__(self, plan: Plan, run: PlanRun, outputs: Sequence[str], inputs: Sequence[str]) -> None:
@@ -153,9 +160,12 @@ class JacobianOperator(LinearOperator):
 
     def _bound(self, mode: Mode, wide: bool) -> VectorFunction:
         """Bind the program of a side; `wide` is for matrices of columns instead of single vectors."""
+        ends = self.outputs, self.inputs
+        if self._plan.second is not None:
+            mode, ends = Mode.TANGENT, ends if mode is Mode.TANGENT else ends[::-1]
         if self._plan.program(mode) is None:
             raise ExecutionError(self._lacking(mode))
-        return bound(vector_code(self._plan, mode, self.outputs, self.inputs, wide), self._run)
+        return bound(vector_code(self._plan, mode, *ends, wide), self._run)
 
     def _lacking(self, mode: Mode) -> str:
         """Say which elementals keep a plan from products on a side."""
@@ -207,6 +217,18 @@ class JacobianOperator(LinearOperator):
 
     def _transpose(self) -> LinearOperator:
         return super()._transpose() if self._complex else self.H  # type: ignore[misc]  # the method to override
+
+
+def _require_one_matrix(plan: Plan, second: SecondOrder) -> None:
+    """Refuse plans for second derivatives that are no matrix of inputs x inputs."""
+    graph = plan.graph
+    one = second.weights or sum(graph.sizes[v] for v in graph.outputs) == 1
+    if not one or not second.symmetric:
+        found = "several rows" if not one else "directions"
+        raise ExecutionError(
+            f"plan: found one for second derivatives with {found}; expected a Hessian of inputs x inputs. Plan with "
+            "weights: true and without directions, or call chainplan.second_derivatives."
+        )
 
 
 def _matrix(X: Any) -> Array:

@@ -22,13 +22,16 @@ from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun
 from chainplan.execution.program import lowered
-from chainplan.kernels.convert import transposed
+from chainplan.execution.second_kernels import exchanged
+from chainplan.kernels.convert import as_matrix, transposed
 from chainplan.kernels.dispatch import picks
 from chainplan.kernels.products import product_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
-from chainplan.plans.steps import Add, Direction, Multiply, Plan, ProductProgram, Propagate
-from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Add, Contract, Direction, Multiply, Plan, Propagate, Step
+from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block, Identity, NegatedIdentity, Zero
+from chainplan.structures.second import SecondBlock, Side
 from chainplan.values.jacobians import MatrixFunction, called
 
 VectorFunction = Callable[[Array], Array]
@@ -79,9 +82,7 @@ def vector_code(plan: Plan, mode: Mode, outputs: tuple[str, ...], inputs: tuple[
     key = mode, outputs, inputs, wide
     if key not in kept:
         starts, ends = (inputs, outputs) if mode is Mode.TANGENT else (outputs, inputs)
-        program = plan.program(mode)
-        assert program is not None, "the caller has looked for it"
-        kept[key] = _lowered(plan, program, lowered(plan).blocks, starts, ends, wide)
+        kept[key] = _lowered(plan, mode, starts, ends, wide)
     return kept[key]
 
 
@@ -101,64 +102,79 @@ def bound(code: VectorCode, run: PlanRun) -> VectorFunction:
     return _graph_function(code, run)
 
 
-def _lowered(
-    plan: Plan, program: ProductProgram, blocks: Sequence[Block], starts: Sequence[str], ends: Sequence[str], wide: bool
-) -> VectorCode:
-    writer = _Writer(plan.graph, program, len(plan.steps), blocks, starts, wide)
+def _lowered(plan: Plan, mode: Mode, starts: Sequence[str], ends: Sequence[str], wide: bool) -> VectorCode:
+    writer = _Writer(plan, mode, starts, wide)
     sizes = plan.graph.sizes
     code, results = _needed(writer.code, len(starts), writer.results(ends))
     return VectorCode(code, results, tuple(sizes[v] for v in starts), tuple(sizes[v] for v in ends))
 
 
 class _Writer:
-    """Writes the instructions of a program; vectors are numbered, the starts first, and None stands for zero."""
+    """Writes the instructions of a program; vectors are numbered, the starts first, and None stands for zero.
 
-    def __init__(
-        self,
-        graph: Graph,
-        program: ProductProgram,
-        first: int,
-        blocks: Sequence[Block],
-        starts: Sequence[str],
-        wide: bool,
-    ) -> None:
-        self._program, self._blocks, self._wide = program, blocks, wide
-        self._tangent = program.mode is Mode.TANGENT
+    In programs of a second derivative columns become rows where they meet a second-order block, and rows go on by the
+    blocks on the right of them. A matrix that a vector has made of a block of several rows is held row after row.
+    """
+
+    def __init__(self, plan: Plan, mode: Mode, starts: Sequence[str], wide: bool) -> None:
+        replayed = replay(plan)
+        program, own = next((p.program, p.blocks) for p in replayed.programs if p.program.mode is mode)
+        self._program, self._graph, self._wide = program, plan.graph, wide
+        self._kept, self._blocks = lowered(plan).blocks, [typed.block for typed in own]
+        self._seconds = [typed.second.block if typed.second else None for typed in replayed.blocks]
         self._starts = {vertex: number for number, vertex in enumerate(starts)}
         self._made: dict[int, int | None] = {}
         self.code: list[_Instruction] = []
-        for position, step in enumerate(program.steps, first):
-            match step:
-                case Direction(vertex):
-                    self._made[position] = self._starts.get(vertex)
-                case Multiply(left, right, onto):
-                    kept, vector = (left, right) if self._tangent else (right, left)
-                    summand = None if onto is None else self._made[onto]
-                    self._made[position] = self._multiplied(kept, self._made[vector], summand)
-                case Propagate(name, arg):
-                    self._made[position] = self._propagated(graph[name], self._made[arg])
-                case Add(left, right):
-                    self._made[position] = self._added(self._made[left], self._made[right])
-                case _:
-                    raise AssertionError(step)
+        for position, step in enumerate(program.steps, len(plan.steps)):
+            self._made[position] = self._vector(step)
+
+    def _vector(self, step: Step) -> int | None:
+        """Return the vector that a step makes."""
+        made = self._made
+        match step:
+            case Direction(vertex):
+                return self._starts.get(vertex)
+            case Multiply(left, right, onto):
+                summand = None if onto is None else made[onto]
+                if right in made:
+                    return self._multiplied(left, right, True, summand)
+                return self._multiplied(right, left, False, summand)
+            case Contract(second, vector, side, _, onto):
+                return self._contracted(second, made[vector], side, None if onto is None else made[onto])
+            case Propagate(name, arg, mode):
+                return self._propagated(self._graph[name], mode, made[arg])
+            case Add(left, right):
+                return self._added(made[left], made[right])
+        raise AssertionError(step)
 
     def results(self, ends: Sequence[str]) -> list[int | None]:
         """Return the vector of each of these vertices."""
         found = {result.vertex: self._made[result.step] for result in self._program.results}
         return [found.get(vertex) for vertex in ends]
 
-    def _multiplied(self, kept: int, vector: int | None, onto: int | None) -> int | None:
-        block = self._blocks[kept]
+    def _multiplied(self, kept: int, position: int, tangent: bool, onto: int | None) -> int | None:
+        """Multiply a kept block by a vector on the right of it, as for tangents, or on the left."""
+        block, vector = self._kept[kept], self._made[position]
         if vector is None or isinstance(block.structure, Zero):
             return onto
         if isinstance(block.structure, Identity):
             return self._added(vector, onto)
-        return self._write(_bind_block(block, kept, self._tangent, self._wide), vector, onto)
+        columns = self._blocks[position - len(self._kept)].cols if tangent else 1
+        if columns > 1:
+            return self._write(partial(_times_columns, block, kept, columns), vector, onto)
+        return self._write(_bind_block(block, kept, tangent, self._wide), vector, onto)
 
-    def _propagated(self, e: Elemental, vector: int | None) -> int | None:
+    def _contracted(self, kept: int, vector: int | None, side: Side, onto: int | None) -> int | None:
+        block = self._seconds[kept]
+        assert block is not None, "replay refuses other operands"
+        if vector is None or not block.nnz:
+            return onto
+        return self._write(partial(_times_second, block, kept, side), vector, onto)
+
+    def _propagated(self, e: Elemental, mode: Mode, vector: int | None) -> int | None:
         if vector is None:
             return None
-        return self._write(partial(_applied, e, self._program.mode, self._wide), vector, None, fresh=False)
+        return self._write(partial(_applied, e, mode, self._wide), vector, None, fresh=False)
 
     def _added(self, one: int | None, other: int | None) -> int | None:
         if one is None or other is None:
@@ -203,6 +219,26 @@ def _times(block: Block, wide: bool) -> Callable[[HeldValues], VectorFunction]:
             return lambda value: rows
         return attrgetter("__matmul__")
     return _times_parts(block, wide)
+
+
+def _times_second(block: SecondBlock, position: int, side: Side, run: PlanRun) -> VectorFunction:
+    """Return the function that multiplies a column side of a kept second-order block by vectors."""
+    value = run.values[position]
+    if side is Side.LEFT:
+        value, block = exchanged(value, block), block.exchanged()
+    matrix = value.reshape((block.rows * block.left, block.right))
+    return matrix.dot if isinstance(matrix, np.ndarray) else matrix.tocsr().__matmul__
+
+
+def _times_columns(block: Block, position: int, columns: int, run: PlanRun) -> VectorFunction:
+    """Return the function that multiplies a kept block by matrices, each of which is held row after row."""
+    matrix = as_matrix(run.values[position], block, run.dtype)
+
+    def times(x: Array) -> Array:
+        made = matrix @ x.reshape(block.cols, -1)
+        return made.reshape(block.rows * columns, *x.shape[1:])
+
+    return times
 
 
 def _times_parts(block: Block, wide: bool) -> Callable[[HeldValues], VectorFunction]:

@@ -139,7 +139,7 @@ def saved_plan(root: dict[str, Any], source: str) -> SavedPlan:
     plan = None
     if root["cost"] is not None:
         outputs = tuple(Output(raw["output"], raw["input"], raw["id"]) for raw in root["outputs"])
-        programs = tuple(read_programs(root.get("programs", {}), problem.products))
+        programs = tuple(read_programs(root.get("programs", {}), problem))
         seconds = read_seconds(root)
         plan = Plan(problem.graph, tuple(map(read_step, root["steps"])), outputs, programs, seconds, problem.second)
     schedule = read_schedule(root["schedule"]) if "schedule" in root else None

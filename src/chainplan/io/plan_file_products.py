@@ -16,7 +16,7 @@ from chainplan.plans.program_replay import ProductPrices
 from chainplan.plans.steps import ProductProgram, ProgramResult
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
-from chainplan.problem.products import SIDES, Products
+from chainplan.problem.products import SIDES
 
 
 def products_document(problem: Problem, candidate: Candidate | None) -> dict[str, Any] | None:
@@ -43,14 +43,15 @@ def programs_document(candidate: Candidate) -> dict[str, Any]:
     return result
 
 
-def read_programs(raw: Mapping[str, Any], products: Products | None) -> Iterator[ProductProgram]:
+def read_programs(raw: Mapping[str, Any], problem: Problem) -> Iterator[ProductProgram]:
     """Yield the programs of a plan file; their numbers of products are those of the problem."""
+    products, second = problem.products, problem.second is not None
     for mode, side in SIDES.items():
         if side in raw:
             end = PROGRAM_ENDS[mode]
             results = tuple(ProgramResult(result[end], result["id"]) for result in raw[side][f"{end}s"])
             times = 0 if products is None else products.times(mode)
-            yield ProductProgram(mode, times, tuple(map(read_step, raw[side]["steps"])), results)
+            yield ProductProgram(mode, times, tuple(map(read_step, raw[side]["steps"])), results, second)
 
 
 def program_figures(candidate: Candidate, claimed: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:

@@ -40,9 +40,8 @@ def read_second(top: dict[str, LocatedNode], reader: NodeReader) -> SecondOrder 
         order = SPEC_ORDERS.get(node.text)
     if node is not None and order is None:
         reader.refuse(node, "1 or 2", "Write 'derivative: 2', or leave it out for the Jacobian.")
-    beside = [key for key in ("limits.recompute", "products") if _has(top, key)]
-    if node is not None and order == 2 and beside:
-        text = f"the spec has 'derivative: 2' and '{beside[0]}'; expected one of them. Leave one out."
+    if node is not None and order == 2 and _has(top, "limits.recompute"):
+        text = "the spec has 'derivative: 2' and 'limits.recompute'; expected one of them. Leave one out."
         reader.messages.add(node, text)
     sides = _sides(top, reader)
     if order != 2:

@@ -29,6 +29,7 @@ from chainplan.errors import PlanError
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.places import BlockPlaces
+from chainplan.plans.program_replay import ProgramReplay
 from chainplan.plans.replay import Replay, colouring_of
 from chainplan.plans.second_terms import HeldPaths, TermLabels, held_terms, substituted_terms
 from chainplan.plans.states import spans
@@ -58,6 +59,7 @@ from chainplan.plans.steps import (
     Write,
     plan_of,
 )
+from chainplan.plans.typed import VECTOR_SIDE
 from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.problem import Problem, problem_of
@@ -121,11 +123,15 @@ def prove(candidate: Candidate, problem: Problem | None) -> Candidate:
     _check_outputs(plan)
     _check_programs(plan, problem)
     with uncollected():
-        for program in plan.programs:
-            _check_products(plan, program)
-        if not plan.programs and (plan.outputs or not _of_second_order(plan, problem)):
+        twice = _of_second_order(plan, problem)
+        for program in candidate.replay.programs:
+            if twice:
+                _check_second_products(plan, program)
+            else:
+                _check_products(plan, program.program)
+        if not plan.programs and (plan.outputs or not twice):
             _check_paths(plan)
-        if _of_second_order(plan, problem):
+        if not plan.programs and twice:
             _check_terms(plan)
     limit = None if problem is None else problem.memory
     if limit is not None and candidate.peak > limit:
@@ -208,14 +214,9 @@ def _check_terms(plan: Plan) -> None:
     a wrong pair is found side after side.
     """
     prime, graph, asked = _random_prime(), plan.graph, plan.second or SecondOrder()
-    given = {(v, side): 1 + secrets.randbelow(prime - 1) for v in (*graph.inputs, *graph.outputs) for side in Side}
-    paths = _labels(graph, prime), _labels(graph, prime), _labels(graph, prime)
-    nothing = {e.name for e in graph.elementals if not e.second_block.nnz}
-    names = (*paths[0], *(one.name for one in graph.mixed))
-    nothing |= {one.name for one in graph.mixed if not one.block(graph.sizes).nnz}
-    own = {name: 0 if name in nothing else 1 + secrets.randbelow(prime - 1) for name in names}
-    labels = TermLabels(*paths, own)
-    held = held_terms(plan, HeldPaths(*(_carry(plan, one, prime, given=given) for one in paths)), own, prime)
+    labels, given = _term_labels(graph, prime), _given_labels(graph, prime)
+    paths = labels[:3]
+    held = held_terms(plan.steps, labels, HeldPaths(*(_carry(plan, one, prime, given=given) for one in paths)), prime)
 
     def wrong(left: Mapping[str, int], right: Mapping[str, int]) -> str | None:
         """Return the first output at which the terms of inputs with these weights differ."""
@@ -240,6 +241,41 @@ def _check_terms(plan: Plan) -> None:
     )
 
 
+def _term_labels(graph: Graph, prime: int) -> TermLabels:
+    """Draw the labels of all elementals and pairs of arguments, 0 for second derivatives without entries."""
+    own = {name: 1 + secrets.randbelow(prime - 1) for name in (*graph.named, *(one.name for one in graph.mixed))}
+    own |= dict.fromkeys((e.name for e in graph.elementals if not e.second_block.nnz), 0)
+    own |= dict.fromkeys((one.name for one in graph.mixed if not one.block(graph.sizes).nnz), 0)
+    return TermLabels(_labels(graph, prime), _labels(graph, prime), _labels(graph, prime), own)
+
+
+def _given_labels(graph: Graph, prime: int) -> dict[tuple[str, Side], int]:
+    """Draw the labels of weights and directions."""
+    return {(v, side): 1 + secrets.randbelow(prime - 1) for v in (*graph.inputs, *graph.outputs) for side in Side}
+
+
+def _check_second_products(plan: Plan, replayed: ProgramReplay) -> None:
+    """Compare a program of products of a second derivative with substitution, where each vector has random entries."""
+    prime, graph, program = _random_prime(), plan.graph, replayed.program
+    labels, given = _term_labels(graph, prime), _given_labels(graph, prime)
+    vectors = {v: 1 + secrets.randbelow(prime - 1) for v in graph.inputs}
+    paths = HeldPaths(*(_carry(plan, one, prime, program, vectors, given) for one in labels[:3]))
+    steps = enumerate(replayed.blocks, len(plan.steps))
+    columns = {position for position, typed in steps if typed.source == VECTOR_SIDE}
+    held = held_terms((*plan.steps, *program.steps), labels, paths, prime, columns)
+    claimed = {vertex: held[step] for vertex, step in program.results}
+    weighted = plan.second is not None and plan.second.weights
+    for vertex in graph.inputs:
+        terms = substituted_terms(graph, labels, {vertex: 1}, vectors, prime)
+        expected = sum(terms.get(o, 0) * (given[o, Side.ROWS] if weighted else 1) for o in graph.outputs)
+        if (claimed.get(vertex, 0) - expected) % prime:
+            raise PlanError(
+                f"program {program.name}, at '{vertex}': set-up and program together do not count every term exactly "
+                f"once; expected for each elemental its second derivative, with the weights behind it, the vector and "
+                f"a path to '{vertex}' before it. It is not the product."
+            )
+
+
 def _aimed(
     weights: Mapping[str, int], side: Side, count: int | None, given: Mapping[tuple[str, Side], int]
 ) -> Mapping[str, int]:
@@ -249,10 +285,10 @@ def _aimed(
 
 def _check_programs(plan: Plan, problem: Problem | None) -> None:
     """Refuse programs that are not those of the products that a problem asks for, or that stand beside outputs."""
-    if plan.programs and plan.outputs:
+    if plan.programs and plan.ends:
         raise PlanError(
-            f"outputs: found {len(plan.outputs)} beside programs; expected none, because a plan gives either the "
-            "Jacobian or its products. Plan again."
+            f"outputs: found {len(plan.ends)} beside programs; expected none, because a plan gives either the "
+            "derivative or its products. Plan again."
         )
     products = None if problem is None else problem.products
     if problem is not None and (products is None) != (not plan.programs):

@@ -45,6 +45,7 @@ SWEPT_PROPAGATION_PRODUCTS = "vertex elimination with propagation, coloured swee
 SECOND_BRACKETINGS = "second-order bracketings"
 SECOND_SHARED = "second-order bracketings with Jacobians in any order"
 SECOND_ELIMINATION = "second-order vertex elimination"
+SECOND_PRODUCTS = "second-order vertex elimination and products"
 
 PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     BRACKETINGS: (SWEEPS, SHARED, "vertex elimination", PROPAGATION),
@@ -65,6 +66,7 @@ PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     SECOND_BRACKETINGS: (SECOND_SHARED, SECOND_ELIMINATION),
     SECOND_ELIMINATION: (SECOND_BRACKETINGS,),
     SECOND_SHARED: (),
+    SECOND_PRODUCTS: (),
     "vertex elimination after accumulation": ("edge elimination after accumulation", PROPAGATION),
     "edge elimination after accumulation": ("face elimination after accumulation",),
     "face elimination after accumulation": (SWEEPS,),
@@ -90,7 +92,8 @@ A second-order bracketing of a chain splits each interval once, for its second d
 each Jacobian is made once (`plans.second_bracketings`). With Jacobians in any order, those that the splits need are
 made from each other by any products, and each is made once too. On graphs, second-order vertex elimination puts what a
 vertex is made of in its place, in the edges of both orders (`plans.second_elimination`). On a chain its orders are the
-second-order bracketings.
+second-order bracketings. For products with a Hessian, second derivatives are weighted where they come in, some vertices
+are eliminated by the set-up, and each product goes through the edges that are left (`plans.second_programs`).
 
 One sweep with nested checkpoints extends the block of the last elemental to the input by one elemental at a time, each
 in the cheapest way that fits by itself. Checkpoints are held in memory, or on disk where the problem has one.
@@ -103,8 +106,8 @@ PRODUCT_CLASSES = (GROUPS, SWEPT_GROUPS, *GRAPH_PRODUCT_CLASSES)
 """The classes of plans for products; all others are of plans for the Jacobian."""
 
 
-SECOND_CLASSES = (SECOND_BRACKETINGS, SECOND_SHARED, SECOND_ELIMINATION)
-"""The classes of plans for second derivatives."""
+SECOND_CLASSES = (SECOND_BRACKETINGS, SECOND_SHARED, SECOND_ELIMINATION, SECOND_PRODUCTS)
+"""The classes of plans for second derivatives; the last one is that of their products."""
 
 
 def products_class(name: str, problem: Problem) -> str:
@@ -133,8 +136,11 @@ def misfit(name: str, problem: Problem) -> str | None:
     if (problem.second is None) == (name in SECOND_CLASSES):
         which = "no second derivatives" if problem.second is None else "second derivatives"
         return f"{which} are asked for; expected one of {', '.join(SECOND_CLASSES)} for them, and only there"
+    if problem.second is not None and (problem.products is None) == (name == SECOND_PRODUCTS):
+        which = "no products" if problem.products is None else "products"
+        return f"{which} are asked for; expected '{SECOND_PRODUCTS}' for products with H, and only there"
     if name in SECOND_CLASSES:
-        return None if name == SECOND_ELIMINATION else graph.not_a_chain
+        return graph.not_a_chain if name in (SECOND_BRACKETINGS, SECOND_SHARED) else None
     if (problem.products is None) == (name in PRODUCT_CLASSES):
         which = "no products" if problem.products is None else "products"
         return f"{which} are asked for; expected one of {', '.join(PRODUCT_CLASSES)} for products, and only there"
@@ -165,6 +171,8 @@ def class_of(candidate: Candidate, problem: Problem) -> str | None:
     the steps of a coloured sweep stand together.
     """
     plan = candidate.plan
+    if problem.second is not None and plan.programs:
+        return None
     if problem.second is not None:
         return SECOND_BRACKETINGS if plan.graph.not_a_chain is None and _by_splits(candidate) else None
     if plan.programs:

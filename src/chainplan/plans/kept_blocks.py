@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from chainplan.plans.product_orders import through_blocks
 from chainplan.plans.recorder import Recorder
+from chainplan.plans.second_programs import multiplied
 from chainplan.plans.steps import Direction, Plan, ProductProgram, ProgramResult, Step
 from chainplan.problem.graph import Mode
 
@@ -27,7 +28,9 @@ _MULTIPLYING: WeakKeyDictionary[Plan, Plan] = WeakKeyDictionary()
 
 
 def _formed(plan: Plan) -> Plan:
-    """Give a plan that forms the Jacobian the programs that multiply its blocks; its outputs are then kept blocks."""
+    """Give a plan that forms the derivative the programs that multiply its blocks; its outputs are then kept blocks."""
+    if plan.second is not None:
+        return multiplied(plan, 0)
     programs = []
     for mode in Mode:
         recorder = Recorder(plan.graph, first=len(plan.steps))
@@ -39,7 +42,7 @@ def _kept(plan: Plan) -> Plan:
     """Move the steps of programs that do not depend on vectors into the set-up, equal ones once."""
     first = len(plan.steps)
     setup = list(plan.steps)
-    known: dict[Step, int] = {step: position for position, step in enumerate(setup)}
+    known = {(type(step), step): position for position, step in enumerate(setup)}
     split = []
     for program in plan.programs:
         place = {position: position for position in range(first)}
@@ -51,15 +54,16 @@ def _kept(plan: Plan) -> Plan:
                 own.append((position, step))
                 continue
             moved = step.renumbered(place)
-            if moved not in known:
-                known[moved] = len(setup)
+            key = type(moved), moved
+            if key not in known:
+                known[key] = len(setup)
                 setup.append(moved)
-            place[position] = known[moved]
+            place[position] = known[key]
         split.append((program, own, place))
     programs = []
     for program, own, place in split:
         place.update((position, len(setup) + i) for i, (position, _) in enumerate(own))
         steps = tuple(step.renumbered(place) for _, step in own)
         results = tuple(ProgramResult(vertex, place[step]) for vertex, step in program.results)
-        programs.append(ProductProgram(program.mode, program.times, steps, results))
+        programs.append(ProductProgram(program.mode, program.times, steps, results, program.second))
     return replace(plan, steps=tuple(setup), programs=tuple(programs))

@@ -9,13 +9,15 @@ add up what the plans would cost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from chainplan.plans.forward_reverse import AlgebraBlock, PlanAlgebra, Pricer, order_price, sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.second_bracketings import BASELINE_SPLITS, bracketing_plan
-from chainplan.plans.second_elimination import elimination_baseline
+from chainplan.plans.second_elimination import elimination_baseline, products_plan
+from chainplan.plans.second_programs import multiplied
 from chainplan.plans.second_sides import BASELINE_CHOICES, sided_plan
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA, CostModel
@@ -84,6 +86,10 @@ def baseline_plan(problem: Problem, name: str) -> Plan:
         The plan. Of a side without products it has a program too, unless an elemental lacks the mode.
     """
     graph, products = problem.graph, problem.products
+    if problem.second is not None and products is not None:
+        if name == "free":
+            return products_plan(graph, problem.second, (), products.right)
+        return multiplied(baseline_plan(replace(problem, products=None), name), products.right)
     if problem.second is not None:
         if graph.not_a_chain is not None:
             return elimination_baseline(graph, problem.second, name)

@@ -23,11 +23,13 @@ from chainplan.plans.steps import (
     Load,
     Plan,
     ProductProgram,
+    SecondStep,
     word_of,
 )
-from chainplan.plans.typed import VECTOR_SIDE, Broken, Typed, Typing
+from chainplan.plans.typed import SIDE_ENDS, VECTOR_SIDE, Broken, Typed, Typing
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Mode
+from chainplan.structures.second import Side
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def replay_programs(plan: Plan, made: Sequence[Typed], cost: CostModel) -> tuple
             "programs: found elementals in them behind a set-up that moves states; expected states that are given. "
             "Plan again."
         )
+    if any(program.second != (plan.second is not None) for program in plan.programs):
+        raise PlanError("programs: found products of another derivative than the plan's; expected its own. Plan again.")
     if len({program.mode for program in plan.programs}) < len(plan.programs):
         raise PlanError("programs: found two of one side; expected at most one for each. Plan again.")
     every = tuple(_typed(plan, program, made, cost) for program in plan.programs)
@@ -98,12 +102,12 @@ def kept_tapes(plan: Plan) -> set[str]:
 
 def _typed(plan: Plan, program: ProductProgram, made: Sequence[Typed], cost: CostModel) -> ProgramReplay:
     """Type the steps of a program, and check its results."""
-    typing = Typing(plan.graph, (*plan.steps, *program.steps), cost, program.mode)
+    typing = Typing(plan.graph, (*plan.steps, *program.steps), cost, program.mode, plan.second)
     typing.made.extend(made)
     prices, adds = list[int](), 0
     for position, step in enumerate(program.steps, len(plan.steps)):
         where = f"program {program.name}, step {position}"
-        if type(step) not in PROGRAM_STEP_KINDS:
+        if type(step) not in PROGRAM_STEP_KINDS or (isinstance(step, SecondStep) and not program.second):
             found = f"a {word_of(type(step))}" if type(step) in STEP_KINDS else describe(step)
             raise PlanError(f"{where}: found {found}; expected a step that multiplies or adds blocks and vectors.")
         try:
@@ -119,20 +123,28 @@ def _typed(plan: Plan, program: ProductProgram, made: Sequence[Typed], cost: Cos
 
 def _check_results(plan: Plan, program: ProductProgram, made: Sequence[Typed]) -> None:
     """Refuse results at vertices of the wrong side, that stand twice, or whose step holds something else."""
-    tangent = program.mode is Mode.TANGENT
-    ends = plan.graph.outputs if tangent else plan.graph.inputs
+    at_outputs = program.mode is Mode.TANGENT and not program.second
+    ends = plan.graph.outputs if at_outputs else plan.graph.inputs
     seen = set[str]()
     for vertex, step in program.results:
         where = f"program {program.name}, result '{vertex}'"
         if vertex not in ends or vertex in seen:
-            what = "listed twice" if vertex in seen else f"no {'output' if tangent else 'input'} of the problem"
+            what = "listed twice" if vertex in seen else f"no {'output' if at_outputs else 'input'} of the problem"
             raise PlanError(f"{where}: it is {what}; expected each once. Plan again.")
         seen.add(vertex)
         if not 0 <= step < len(made):
             raise PlanError(f"{where}: step {step} does not exist; expected 0 to {len(made) - 1}.")
         held = made[step]
-        if (held.target, held.source) != ((vertex, VECTOR_SIDE) if tangent else (VECTOR_SIDE, vertex)):
+        far = weighted_end(plan) if program.second else VECTOR_SIDE
+        place = (vertex, far) if at_outputs else (far, vertex)
+        if (held.target, held.source) != place or held.special != "vector":
             raise PlanError(f"{where}: step {step} does not hold the product there; expected {program.name}.")
+
+
+def weighted_end(plan: Plan) -> str:
+    """Return where the one row of a second derivative is that vectors are multiplied by: at its weights or output."""
+    weighted = plan.second is not None and plan.second.weights
+    return SIDE_ENDS[Side.ROWS] if weighted else plan.graph.outputs[0]
 
 
 def _alive(plan: Plan, replayed: ProgramReplay, made: Sequence[Typed]) -> ProgramReplay:

@@ -140,10 +140,12 @@ class Recorder:
         program._loads = [*self._loads]
         return program
 
-    def program(self, mode: Mode, times: int, results: Sequence[tuple[str, int]]) -> ProductProgram:
+    def program(
+        self, mode: Mode, times: int, results: Sequence[tuple[str, int]], second: bool = False
+    ) -> ProductProgram:
         """Return the program, given (vertex, handle) of the product's parts."""
         ends = tuple(ProgramResult(vertex, self._position(handle)) for vertex, handle in results)
-        return ProductProgram(mode, times, tuple(self._steps), ends)
+        return ProductProgram(mode, times, tuple(self._steps), ends, second)
 
     def _record(self, step: Step) -> int:
         self._steps.append(step)

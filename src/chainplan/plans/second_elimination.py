@@ -28,12 +28,17 @@ from collections.abc import Mapping, Sequence
 
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.second_along import seconds_along, standing_for
+from chainplan.plans.second_programs import KeptEdges, programmed
+from chainplan.plans.second_weighted import seconds_weighted
 from chainplan.plans.second_writer import HeldJacobian, HeldSecond, SecondWriter
 from chainplan.plans.steps import Plan, SecondOutput
 from chainplan.problem.graph import Graph
 from chainplan.problem.second import SecondOrder
 from chainplan.structures import Block
 from chainplan.structures.second import Side
+
+_WEIGHTED = "\0weighted"
+"""The vertex behind all outputs that weighted second derivatives belong to; no vertex has this name."""
 
 
 class SecondElimination:
@@ -51,6 +56,8 @@ class SecondElimination:
         Whether only one half of what is symmetric is computed.
     formed : bool
         Whether all columns are formed, and multiplied by directions at the end (`second_along`).
+    weighted : bool
+        Whether the second derivatives, of one row then, are weighted where they come in (`second_weighted`).
     """
 
     def __init__(
@@ -60,9 +67,10 @@ class SecondElimination:
         recorder: Recorder | None = None,
         symmetric: bool = True,
         formed: bool = False,
+        weighted: bool = False,
     ) -> None:
         self.writer = SecondWriter(recorder)
-        self._graph, self._asked, self._symmetric = graph, asked, symmetric
+        self._graph, self._asked, self._symmetric, self._weighted = graph, asked, symmetric, weighted
         self._formed = formed or asked.symmetric
         self._into: dict[str, list[str]] = {}
         self._out: dict[str, list[str]] = {}
@@ -70,8 +78,8 @@ class SecondElimination:
         self._seconds: dict[str, dict[frozenset[str], HeldSecond]] = {}
         self.gone = frozenset[str]()
         self.ends = {o: standing_for(o, Side.ROWS) if asked.weights else o for o in graph.outputs}
-        self._link()
         own = self._own_seconds()
+        self._link(own)
         self._behind, self._ahead = self._reading(own)
         self._take_jacobians()
         for vertex, edge in own:
@@ -91,7 +99,12 @@ class SecondElimination:
     def middle(self) -> list[str]:
         """The vertices that are still to be eliminated, in topological order."""
         inner = (v for v in self._graph.order if self._into.get(v) and self._out.get(v))
-        return [v for v in inner if v not in self.gone]
+        return [v for v in inner if v not in self.gone and (v in self._ahead or not self._weighted)]
+
+    @property
+    def kept(self) -> KeptEdges:
+        """The edges that products go through, once second derivatives are weighted."""
+        return KeptEdges(self._jacobians, list(self._seconds.get(_WEIGHTED, {}).values()))
 
     def weight(self, k: str) -> int:
         """Return about what it costs to eliminate a vertex, by the sizes of what is around it."""
@@ -124,7 +137,7 @@ class SecondElimination:
             self._into[v].remove(k)
             self._jacobians.pop((v, k), None)
         self._out[k] = []
-        if k in self.ends.values():
+        if k in self.ends.values() and not self._weighted:
             return
         for i in sources:
             self._out[i].remove(k)
@@ -158,11 +171,13 @@ class SecondElimination:
                 pair = self.writer.contract(pair, given, side, (left, right))
         return pair
 
-    def _link(self) -> None:
+    def _link(self, own: Sequence[tuple[str, HeldSecond]]) -> None:
         """Note which vertices the useful elementals, and weights behind the outputs, connect."""
         pairs = [(e.target, e.source) for e in self._graph.useful]
         reached = {target for target, _ in pairs}
-        if self._asked.weights:
+        if self._weighted:
+            pairs += [(_WEIGHTED, v) for _, edge in own for v in (edge.left, edge.right)]
+        elif self._asked.weights:
             pairs += [(self.ends[o], o) for o in self._graph.outputs if o in reached]
         for target, source in dict.fromkeys(pairs):
             self._into.setdefault(target, []).append(source)
@@ -171,6 +186,8 @@ class SecondElimination:
     def _own_seconds(self) -> list[tuple[str, HeldSecond]]:
         """Return (vertex, edge) for each second derivative of an elemental or a pair of arguments."""
         bent = {name: own for name, own in self._graph.useful_seconds.items() if own.block.nnz}
+        if self._weighted:
+            return [(_WEIGHTED, edge) for edge in seconds_weighted(self._graph, self._asked, bent, self.writer)]
         if not self._formed:
             return list(seconds_along(self._graph, self._asked, bent, self.writer))
         return [(own.target, self.writer.loaded_second(name, *own[2:])) for name, own in bent.items()]
@@ -198,7 +215,7 @@ class SecondElimination:
                 first, held = self._jacobians.get((e.target, e.source)), self.writer.loaded(e)
                 held = held if first is None else self.writer.total(first, held)
                 self._jacobians[e.target, e.source] = held
-        for output in self._graph.outputs if self._asked.weights else ():
+        for output in self._graph.outputs if self._asked.weights and not self._weighted else ():
             if self._reads(self.ends[output], output):
                 row = self.writer.given(output, Side.ROWS, Block(1, self._graph.sizes[output]))
                 self._jacobians[self.ends[output], output] = row
@@ -283,3 +300,12 @@ def elimination_baseline(graph: Graph, asked: SecondOrder, name: str) -> Plan:
     """Write the plan of a baseline: in topological or reverse topological order, without what symmetry saves."""
     order = SecondElimination(graph, asked).middle
     return elimination_plan(graph, asked, order if name == "forward" else order[::-1], symmetric=False)
+
+
+def products_plan(graph: Graph, asked: SecondOrder, order: Sequence[str], times: int) -> Plan:
+    """Write the plan whose set-up eliminates these vertices, in order, and whose products go through what is left."""
+    recorder = Recorder(graph)
+    work = SecondElimination(graph, asked, recorder, weighted=True)
+    for vertex in order:
+        work.eliminate(vertex)
+    return programmed(graph, asked, recorder, work.kept, times)

@@ -8,18 +8,21 @@ of paths to the source need labels of their own, because a plan that counts the 
 has the same sum of products otherwise, and is wrong wherever the result is not symmetric. First-order blocks hold their
 sum of paths three times, once for each kind, because a block that is made once may be read by contractions of any side.
 
+In the programs of products the vector is on the paths to the right side. Once it has met a second derivative, what is
+left is the row of a product, and first-order blocks carry that on along the paths to the left side.
+
 Whatever a plan does, one walk multiplies labels; the other, which it is compared with, sums them along the graph in
 one pass and knows no plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
-from chainplan.plans.steps import Add, Contract, Exchange, LoadSecond, Plan
-from chainplan.problem.graph import Graph
+from chainplan.plans.steps import Add, Contract, Exchange, LoadSecond, Multiply, Propagate, Step
+from chainplan.problem.graph import Graph, Mode
 from chainplan.structures.second import Side
 
 PathLabels = Mapping[str, int]
@@ -43,28 +46,55 @@ class HeldPaths(NamedTuple):
     right: Sequence[int]
 
 
-def held_terms(plan: Plan, paths: HeldPaths, own: PathLabels, prime: int) -> dict[int, int]:
-    """Return what each second-order step of a plan holds: its terms, as a number modulo a prime.
+_Pair = tuple[int, int]
+"""The terms of a block, and those of the block with its column sides exchanged."""
 
-    Beside it goes what its block with exchanged column sides holds, because an exchange asks for that.
+
+def held_terms(
+    steps: Sequence[Step], labels: TermLabels, paths: HeldPaths, prime: int, columns: Collection[int] = ()
+) -> dict[int, int]:
+    """Return what each step holds of terms: those of second order, and the rows of products made from them.
+
+    Beside it goes what a block with exchanged column sides holds, because an exchange asks for that. The vector of a
+    product is in the steps `columns`.
     """
-    held: dict[int, tuple[int, int]] = {}
-    for position, step in enumerate(plan.steps):
-        if type(step) is LoadSecond:
-            held[position] = own[step.elemental], own[step.elemental]
-        elif type(step) is Exchange:
-            held[position] = held[step.second][::-1]
-        elif type(step) is Contract:
-            onto = (0, 0) if step.onto is None else held[step.onto]
-            made = _contracted(held[step.second], step, paths, prime)
-            held[position] = (made[0] + onto[0]) % prime, (made[1] + onto[1]) % prime
-        elif type(step) is Add and step.left in held:
-            (one, turned), (other, also) = held[step.left], held[step.right]
-            held[position] = (one + other) % prime, (turned + also) % prime
+    held: dict[int, _Pair] = {}
+    for position, step in enumerate(steps):
+        made = _made(step, held, labels, paths, columns)
+        if made is None:
+            continue
+        onto = step.onto if isinstance(step, Contract | Multiply) else None
+        more = (0, 0) if onto is None else held[onto]
+        held[position] = (made[0] + more[0]) % prime, (made[1] + more[1]) % prime
     return {position: value for position, (value, _) in held.items()}
 
 
-def _contracted(held: tuple[int, int], step: Contract, paths: HeldPaths, prime: int) -> tuple[int, int]:
+def _made(
+    step: Step, held: Mapping[int, _Pair], labels: TermLabels, paths: HeldPaths, columns: Collection[int]
+) -> _Pair | None:
+    """Return the terms that a step makes of others, without what it adds them onto; None where it makes none."""
+    match step:
+        case LoadSecond(name):
+            return labels.own[name], labels.own[name]
+        case Exchange(second):
+            return held[second][::-1]
+        case Contract(second, block, side) if block in columns:
+            one, turned = held[second]
+            return (one if side is Side.RIGHT else turned) * paths.right[block], 0
+        case Contract():
+            return _contracted(held[step.second], step, paths)
+        case Add(left, right) if left in held:
+            return held[left][0] + held[right][0], held[left][1] + held[right][1]
+        case Multiply(left, right) if left in held:
+            return held[left][0] * paths.left[right], 0
+        case Multiply(left, right) if right in held:
+            return paths.rows[left] * held[right][0], 0
+        case Propagate(name, arg, mode) if arg in held:
+            return (labels.left if mode is Mode.ADJOINT else labels.rows)[name] * held[arg][0], 0
+    return None
+
+
+def _contracted(held: _Pair, step: Contract, paths: HeldPaths) -> _Pair:
     """Multiply the labels of paths onto terms, and the labels of the other kind of paths onto the exchanged ones."""
     rows, left, right = (along[step.block] for along in paths)
     factors = {
@@ -74,7 +104,7 @@ def _contracted(held: tuple[int, int], step: Contract, paths: HeldPaths, prime: 
         Side.BOTH: (left * right, left * right),
     }
     one, other = factors[step.side]
-    return held[0] * one % prime, held[1] * other % prime
+    return held[0] * one, held[1] * other
 
 
 def substituted_terms(

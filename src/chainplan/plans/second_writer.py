@@ -80,6 +80,15 @@ class SecondWriter:
         made = HeldJacobian(e.block.times(arg.block), handle)
         return made if onto is None else self.total(onto, made)
 
+    def adjoint(self, e: Elemental, arg: HeldJacobian, onto: HeldJacobian | None) -> HeldJacobian:
+        """Multiply a block by an elemental on the right, by its adjoints where it is matrix-free and has some."""
+        if e.adjoint is None:
+            return self.multiply(arg, self.loaded(e), onto)
+        self.price += FMA.propagate(e, arg.block, Mode.ADJOINT)
+        handle = 0 if self.recorder is None else self.recorder.propagate(e.name, arg.handle, Mode.ADJOINT)
+        made = HeldJacobian(arg.block.times(e.block), handle)
+        return made if onto is None else self.total(onto, made)
+
     def multiply(self, left: HeldJacobian, right: HeldJacobian, onto: HeldJacobian | None = None) -> HeldJacobian:
         """Multiply two first-order blocks, onto another one if that is given."""
         block, handle = left.block.times(right.block), 0

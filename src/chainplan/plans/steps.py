@@ -374,7 +374,9 @@ APPLICATION_KINDS: frozenset[type] = frozenset(get_args(Application))
 SecondStep = LoadSecond | Contract | Exchange | Given
 """The steps that stand in plans for second derivatives alone."""
 Step = Load | Application | Multiply | Add | Seed | Decompress | Again | Direction | SecondStep | StateStep
-PROGRAM_STEP_KINDS: frozenset[type] = frozenset(get_args(Load | Application | Multiply | Add | Again | Direction))
+PROGRAM_STEP_KINDS: frozenset[type] = frozenset(
+    get_args(Load | Application | Multiply | Add | Again | Direction | SecondStep)
+)
 """The kinds of steps that may stand in programs."""
 STEP_KINDS: tuple[type[Step], ...] = get_args(Step)
 """Every kind of step; in a plan file it has a name by `word_of`, and the fields of its class."""
@@ -487,7 +489,7 @@ class ProgramResult(NamedTuple):
 
 @dataclass(frozen=True)
 class ProductProgram:
-    """The steps that make one product of the Jacobian with a vector, from blocks that the set-up of a plan keeps.
+    """The steps that make one product of a derivative with a vector, from blocks that the set-up of a plan keeps.
 
     The steps are numbered on after those of the set-up, in each program of a plan alike, and may read those.
 
@@ -501,8 +503,10 @@ class ProductProgram:
     steps : tuple[Step, ...]
         The steps in order.
     results : tuple[ProgramResult, ...]
-        The steps that hold the product at each output (tangent) or input (adjoint). A vertex that no path connects to
-        the other side is left out; the product is zero there.
+        The steps that hold the product at each output (tangent) or input (adjoint); of a second derivative they are at
+        the inputs. A vertex that no path connects to the other side is left out; the product is zero there.
+    second : bool
+        Whether the products are those of the second derivative, H·v, which have the mode of tangents.
 
     Examples
     --------
@@ -516,10 +520,13 @@ class ProductProgram:
     times: int
     steps: tuple[Step, ...]
     results: tuple[ProgramResult, ...]
+    second: bool = False
 
     @property
     def name(self) -> str:
-        """The product in words: J·v or w·J."""
+        """The product in words: J·v, w·J or H·v."""
+        if self.second:
+            return "H·v"
         return "J·v" if self.mode is Mode.TANGENT else "w·J"
 
 

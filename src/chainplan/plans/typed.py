@@ -162,6 +162,8 @@ class Typing(Interpreter[MadeBlock]):
 
     def propagate(self, step: Propagate) -> MadeBlock:
         e, arg = self._applied(step), self._operand(step.arg, "arg")
+        if arg.special == "vector" and min(arg.block.rows, arg.block.cols) > 1:
+            raise Broken(f"arg is {step.arg}, the matrix of a contraction; expected a vector. Multiply its rows first.")
         price = self._cost.propagate(e, arg.block, step.mode)
         if step.mode is Mode.TANGENT:
             if arg.target != e.source:
@@ -298,8 +300,10 @@ class Typing(Interpreter[MadeBlock]):
         typed, block = self._second_operand(step.second, "second"), self._operand(step.block, "block")
         target, left, second = typed.target, typed.source, typed.special
         assert isinstance(second, SecondOrderEnd)
+        if block.special == "vector":
+            return self._contract_vector(step, typed, block)
         if block.special is not None:
-            raise Broken(f"block is {step.block}, which is compressed or holds a vector; expected a plain block.")
+            raise Broken(f"block is {step.block}, which is compressed; expected a plain block.")
         alike = left == second.right and second.block.symmetric and step.side in (Side.ROWS, Side.BOTH)
         if step.symmetric and not alike and not self._other_half(step):
             raise Broken(f"second is {step.second}, and the result is not known to be symmetric; say so nowhere else.")
@@ -322,6 +326,28 @@ class Typing(Interpreter[MadeBlock]):
         onto = self._second_operand(step.onto, "onto")
         total, _, _ = self._add_seconds(result, onto)
         return total, price + self._cost.add(result.block, onto.block), 0
+
+    def _contract_vector(self, step: Contract, typed: Typed, vector: Typed) -> MadeBlock:
+        """Contract a column side with the vector of a product, which leaves a block of rows x (the other side)."""
+        second = typed.second
+        assert second is not None
+        if step.side not in (Side.LEFT, Side.RIGHT) or step.symmetric or vector.source != VECTOR_SIDE:
+            raise Broken(f"block is {step.block}, which holds a vector; expected a column, for one column side.")
+        left = step.side is Side.RIGHT
+        near, far = (second.right, typed.source) if left else (typed.source, second.right)
+        if vector.target != near:
+            raise Broken(
+                f"block ends at '{vector.target}', but the side '{step.side.value}' is at '{near}'; they meet."
+            )
+        rows, cols = second.block.rows, second.block.left if left else second.block.right
+        result = Typed(typed.target, far, Block(rows, cols), "vector")
+        price = self._cost.contract(second.block, vector.block, step.side, False)
+        if step.onto is None:
+            return result, price, 0
+        onto = self._operand(step.onto, "onto")
+        if (onto.target, onto.source, onto.special) != (result.target, result.source, "vector"):
+            raise Broken(f"onto is {step.onto}, which does not hold a vector of the same place; they must agree.")
+        return result, price + self._cost.add(result.block, onto.block), 0
 
     def _other_half(self, step: Contract) -> bool:
         """Whether a step multiplies on the left what the same block on the right of a symmetric one has made."""
@@ -435,6 +461,10 @@ def _joined(left: Typed, right: Typed) -> Typed:
         return Typed(left.target, right.source, left.block.times(right.block))
     block = Block(left.block.rows, right.block.cols)
     if "vector" in (left.special, right.special):
+        if left.special == right.special:
+            raise Broken("left and right both hold the vector of a product; expected one that does not.")
+        if left.special == "vector" and left.block.rows > 1:
+            raise Broken("left is the matrix of a contraction; expected a row. Multiply its rows first.")
         return Typed(left.target, right.source, block, "vector")
     if left.whole is not None and right.whole is not None:
         raise Broken("left and right are both compressed; decompress one before they multiply.")

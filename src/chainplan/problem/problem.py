@@ -88,13 +88,30 @@ class Problem:
                 raise refuse("recompute", self.recompute, expected, "Leave it and disk out where there are products.")
         if self.second is not None:
             expect("second", self.second, SecondOrder, "SecondOrder, or None", "Pass second=SecondOrder(), say.")
-            if self.recompute or self.disk is not None or self.products is not None:
-                expected = "neither recompute nor products beside second derivatives"
-                raise refuse("second", self.second, expected, "Leave them out.")
+            if self.recompute or self.disk is not None:
+                expected = "no recompute beside second derivatives"
+                raise refuse("second", self.second, expected, "Leave it and disk out.")
+            self._require_one_matrix()
             names = {e.name for e in self.graph.elementals} | {one.name for one in self.graph.mixed}
             if taken := sorted(names.intersection((*map(second_name, names), *self.second_sides))):
                 expected = "another name, because a second derivative, weights or directions are given by this one"
                 raise refuse("name", taken[0], expected, "Rename the elemental.")
+
+    def _require_one_matrix(self) -> None:
+        """Refuse products with a second derivative that is no symmetric matrix, or from its left."""
+        products, second, graph = self.products, self.second, self.graph
+        if products is None or second is None:
+            return
+        if products.left:
+            expected = "products on the right alone, because H is symmetric and w·H is H·w"
+            raise refuse("products", f"{products.left:,} on the left", expected, "Add them to those on the right.")
+        if not second.symmetric:
+            expected = "no directions beside products, whose vectors they would be"
+            raise refuse("directions", second, expected, "Leave one of them out.")
+        if not second.weights and (len(graph.outputs) > 1 or any(graph.sizes[v] != 1 for v in graph.outputs)):
+            found = f"products without weights, and {sum(graph.sizes[v] for v in graph.outputs):,} rows"
+            expected = "one row, so that the second derivative is a matrix"
+            raise refuse("products", found, expected, "Ask for weights: true, or for directions instead of products.")
 
     @cached_property
     def second_sides(self) -> dict[str, tuple[int, int]]:

@@ -20,6 +20,7 @@ from chainplan.plans.classes import (
     GRAPH_PRODUCT_CLASSES,
     PROPAGATION,
     SECOND_ELIMINATION,
+    SECOND_PRODUCTS,
     SHARED,
     SWEPT_PROPAGATION,
     class_of,
@@ -41,6 +42,7 @@ CLASS_PROVERS = {
     PROPAGATION: "propagation",
     SWEPT_PROPAGATION: "propagation",
     SECOND_ELIMINATION: "second-elimination",
+    SECOND_PRODUCTS: "second-products",
     **dict.fromkeys(GRAPH_PRODUCT_CLASSES, "graph-products"),
 }
 """The solvers that prove bounds of a class which `auto` does not prove; `auto` is tried before them."""

@@ -39,6 +39,7 @@ from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.second.chain import SecondChainSolver
 from chainplan.solvers.second.elimination import SecondEliminationSolver
+from chainplan.solvers.second.products import SecondProductsSolver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
 from chainplan.solvers.uses.graph_products import GraphProductsSolver
@@ -117,6 +118,8 @@ class AutoSolver(Solver):
     def solve(self, problem: Problem, search: Search) -> Outcome:
         if problem.recompute:
             return _solve_evaluating(problem, search)
+        if problem.products is not None and problem.second is not None:
+            return _solve_second_products(problem, search)
         if problem.products is not None:
             return _solve_products(problem, search)
         if problem.second is not None:
@@ -173,6 +176,19 @@ def _solve_second_order(problem: Problem, search: Search) -> Outcome:
         if _fits(outcome, problem):
             return _with_equal_shared(outcome, problem, search)
     return _best_outcome(problem, [_run_stage(order, problem, search) for order in _FORMED_BASELINES], search)
+
+
+def _solve_second_products(problem: Problem, search: Search) -> Outcome:
+    """The cheapest plan for products with a Hessian: of the search, or of the baselines where it refuses or exceeds."""
+    if not search.limited:
+        search.budget = DEFAULT_AUTO_SECONDS
+    solver, outcomes = SecondProductsSolver(AutoSolver()), list[Outcome]()
+    if solver.refuses(problem) is None:
+        outcomes.append(_run_stage(solver, problem, search))
+    for baseline in _PRODUCT_BASELINES:
+        if _may_be_cheaper(baseline, problem, outcomes, search):
+            outcomes.append(_run_stage(baseline, problem, search))
+    return _best_outcome(problem, outcomes, search)
 
 
 def _may_be_cheaper(baseline: Solver, problem: Problem, outcomes: Sequence[Outcome], search: Search) -> bool:

@@ -23,6 +23,7 @@ from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.second.chain import SecondChainSolver
 from chainplan.solvers.second.elimination import SecondEliminationSolver
+from chainplan.solvers.second.products import SecondProductsSolver
 from chainplan.solvers.second.published import SecondPublishedSolver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
@@ -57,5 +58,6 @@ SOLVERS: dict[str, Solver] = {
         SecondChainSolver(),
         SecondEliminationSolver(),
         SecondPublishedSolver(),
+        SecondProductsSolver(AutoSolver()),
     )
 }

@@ -1,8 +1,8 @@
 """Runs the set-up and the programs of a plan for products, and compares a few products with the reference.
 
-The plan runs beside its baselines: J formed in forward and in reverse order, and nothing formed. Each runs its set-up,
-and then products of one vector at a time, which are timed in turns. Their numbers are judged by the reference, which
-knows no plans.
+The plan runs beside its baselines: J, or H, formed in forward and in reverse order, and nothing formed. Each runs its
+set-up, and then products of one vector at a time, which are timed in turns. Their numbers are judged by the reference,
+which knows no plans.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from chainplan.execution.operator import JacobianOperator, operator
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.product_orders import BASELINES, baseline_plan
 from chainplan.plans.steps import Plan
-from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
+from chainplan.validation.hessian_products import hessian_times
 from chainplan.validation.reference import times
 from chainplan.validation.tolerance import MAX_ORACLE_ENTRIES, largest, largest_handled, largest_held, terms_of
 from chainplan.validation.turns import in_turns
-from chainplan.validation.validate import require_bytes, verdict_on
+from chainplan.validation.validate import PATHS_OF_A_TERM, require_bytes, verdict_on
 from chainplan.values.jacobians import GivenJacobian, common_dtype
 
 COMPARED_PRODUCTS = 3
@@ -48,11 +49,12 @@ class ProductRow:
 
 @dataclass(frozen=True)
 class ProductValidation:
-    """The parts of all ways, and the verdict in words."""
+    """The parts of all ways, the verdict in words, and what differences are divided by, in words."""
 
     rows: tuple[ProductRow, ...]
     valid: bool
     verdict: str
+    measure: str
 
 
 def validate_products(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> ProductValidation:
@@ -71,7 +73,7 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobia
         if (held := largest_handled(candidates[way])) > MAX_ORACLE_ENTRIES:
             remarks += f"; '{way}' is left out, for it handles a block of {held:,} entries"
             del candidates[way]
-    judged = _ProductJudge(problem.graph, jacobians, kind, [program.mode for program in plan.programs])
+    judged = _ProductJudge(problem, jacobians, kind, [program.mode for program in plan.programs])
     prepared = {way: operator(one.plan, jacobians, wrap=True) for way, one in candidates.items()}
     differences = {
         (way, mode): judged.difference(prepared[way], mode)
@@ -81,8 +83,9 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobia
     }
     rows = _rows(candidates, jacobians, judged, prepared, differences)
     named = {f"{way} {row.part}": row.difference for row in rows if row.difference is not None for way in (row.way,)}
-    valid, verdict = verdict_on(named, judged, sum(problem.graph.sizes.values()), remarks)
-    return ProductValidation(rows, valid, verdict)
+    sizes = sum(problem.graph.sizes.values()) * (1 if problem.second is None else PATHS_OF_A_TERM)
+    valid, verdict = verdict_on(named, judged, sizes, remarks)
+    return ProductValidation(rows, valid, verdict, judged.measure)
 
 
 def _rows(
@@ -110,18 +113,25 @@ def _rows(
 class _ProductJudge:
     """Compares a few products of each mode with the reference, along vectors of positive entries or small integers."""
 
-    measure = "max(|J|·V)"
-
-    def __init__(self, graph: Graph, jacobians: Mapping[str, GivenJacobian], dtype: DType, modes: list[Mode]) -> None:
-        self._graph, self._jacobians, self.dtype = graph, jacobians, dtype
+    def __init__(
+        self, problem: Problem, jacobians: Mapping[str, GivenJacobian], dtype: DType, modes: list[Mode]
+    ) -> None:
+        self._problem, self._graph, self._jacobians, self.dtype = problem, problem.graph, jacobians, dtype
+        self.measure = "max(|J|·V)" if problem.second is None else "max(|H|·V)"
         rng = np.random.default_rng(0)
         self.vectors = {mode: {v: self._drawn(rng, v, mode) for v in self._starts(mode)} for mode in modes}
-        self._expected = {mode: times(graph, jacobians, some, mode=mode) for mode, some in self.vectors.items()}
+        self._expected = {mode: self._product(mode) for mode in modes}
         self.scale = max(largest(part) for parts in self._expected.values() for part in parts.values())
+
+    def _product(self, mode: Mode) -> dict[str, Array]:
+        """Return what the reference makes of the vectors of a mode."""
+        if self._problem.second is not None:
+            return hessian_times(self._problem, self._jacobians, self.vectors[mode])
+        return times(self._graph, self._jacobians, self.vectors[mode], mode=mode)
 
     def difference(self, products: JacobianOperator, mode: Mode) -> float:
         """Return the largest difference of all products of a mode over the scale; a missing vertex is zero."""
-        sizes, ends = self._graph.sizes, self._graph.outputs if mode is Mode.TANGENT else self._graph.inputs
+        sizes, ends = self._graph.sizes, products.outputs if mode is Mode.TANGENT else products.inputs
         made = self._columns(mode)
         made = products.matmat(made) if mode is Mode.TANGENT else products.T.matmat(made)
         cuts = np.cumsum([sizes[v] for v in ends])[:-1]
@@ -142,6 +152,10 @@ class _ProductJudge:
         return np.concatenate(parts if mode is Mode.TANGENT else [part.T for part in parts])
 
     def terms(self) -> float:
+        if self._problem.second is not None:
+            vectors = {v: np.abs(block) for v, block in self.vectors[Mode.TANGENT].items()}
+            made = hessian_times(self._problem, self._jacobians, vectors, absolute=True)
+            return max((largest(block) for block in made.values()), default=0.0)
         return max(terms_of(self._graph, self._jacobians, some, mode) for mode, some in self.vectors.items())
 
     def _starts(self, mode: Mode) -> tuple[str, ...]:

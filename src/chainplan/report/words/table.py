@@ -118,7 +118,10 @@ def _compared(result: Result, baseline: str, other: int) -> str:
     """Compare a baseline with the plan, and say what is formed in one for products."""
     said = [] if result.price is None else [ratio_text(other, result.price)]
     if result.problem.products is not None:
-        said.append("with nothing formed" if baseline == "free" else "with J formed in this order")
+        formed, nothing = (
+            ("J", "with nothing formed") if result.problem.second is None else ("H", "forward over reverse")
+        )
+        said.append(nothing if baseline == "free" else f"with {formed} formed in this order")
     return ", ".join(said)
 
 

@@ -19,10 +19,14 @@ from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver, not_fma, not_of_second_order
-from chainplan.solvers.second.orders import PricedVertices, cheapest_order, greedy_order, improved_orders, priced
-
-MAX_SUBSET_VERTICES = 10
-"""Intermediate vertices up to which the sets of them are gone through."""
+from chainplan.solvers.second.orders import (
+    MAX_SUBSET_VERTICES,
+    PricedVertices,
+    cheapest_order,
+    greedy_order,
+    improved_orders,
+    priced,
+)
 
 
 @final
@@ -48,12 +52,13 @@ class SecondEliminationSolver(Solver):
         ways = [False] if asked.symmetric else [False, True]
         started = [_Way(problem, formed, search) for formed in ways]
         best = min(started, key=lambda way: Candidate(way.plan(), FMA).price)
-        for price, order in improved_orders(best.work, best.best, search.seed, search.tick):
-            best.offered(price, order)
         bound = NO_BOUND
         if len(best.work.middle) <= MAX_SUBSET_VERTICES:
             best.best, counted = cheapest_order(best.work, best.best, search.tick)
             bound = Bound(best.best[0], SECOND_ELIMINATION) if counted and asked.symmetric else NO_BOUND
+        else:
+            for price, order in improved_orders(best.work, best.best, search.seed, search.tick):
+                best.offered(price, order)
         candidate = Candidate(best.plan(), problem.cost)
         return bounded(candidate, candidate.price, bound)
 

@@ -3,16 +3,22 @@
 What is left after some vertices have gone does not depend on the order in which they went, and neither does the price
 of eliminating the next one. So the cheapest order is found by a program over sets of vertices, as for the Jacobian
 alone, with one state for each set. Sets that cost as much as an order that is known are left out.
+
+Where products are asked for, it may end before all vertices are gone: `stop` then says what all products cost that go
+through what is left, and an order is worth its best beginning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
+from operator import itemgetter
 from random import Random
 
 from chainplan.plans.second_elimination import SecondElimination
 
+MAX_SUBSET_VERTICES = 10
+"""Intermediate vertices up to which the sets of them are gone through."""
 MAX_TRIED_VERTICES = 40
 """Intermediate vertices up to which the greedy order prices every elimination before it decides on one."""
 IDLE_MOVES = 40
@@ -24,23 +30,49 @@ PricedVertices = tuple[int, list[str]]
 """The price of an order of elimination, with the order."""
 
 
-def priced(work: SecondElimination, order: Sequence[str], most: float = inf) -> int:
-    """Return the price of an order, or of so much of it as costs `most` or more."""
+StopPrice = Callable[[SecondElimination], int]
+"""What it costs to eliminate no more vertices."""
+
+
+def priced(work: SecondElimination, order: Sequence[str], most: float = inf, stop: StopPrice | None = None) -> int:
+    """Return the price of an order, or of so much of it as costs `most` or more; with `stop`, of its best beginning."""
     work = work.copy()
+    best = None if stop is None else work.price + stop(work)
     for vertex in order:
         work.eliminate(vertex)
         if work.price >= most:
             break
-    return work.price
+        if stop is not None and best is not None:
+            best = min(best, work.price + stop(work))
+    return work.price if best is None else best
 
 
-def greedy_order(work: SecondElimination, tick: Callable[[], None]) -> list[str]:
+def beginning(work: SecondElimination, order: Sequence[str], stop: StopPrice) -> list[str]:
+    """Return the best beginning of an order, the shortest of equal ones."""
+    work = work.copy()
+    best, length = work.price + stop(work), 0
+    for gone, vertex in enumerate(order, 1):
+        work.eliminate(vertex)
+        if work.price + stop(work) < best:
+            best, length = work.price + stop(work), gone
+    return list(order[:length])
+
+
+def greedy_order(work: SecondElimination, tick: Callable[[], None], stop: StopPrice | None = None) -> list[str]:
     """Return the order in which the next vertex is the cheapest one; on large graphs by sizes alone."""
     work, order = work.copy(), list[str]()
     exact = len(work.middle) <= MAX_TRIED_VERTICES
+
+    def next_price(vertex: str) -> int:
+        if not exact:
+            return work.weight(vertex)
+        after = work.copy()
+        after.eliminate(vertex)
+        return after.price + (0 if stop is None else stop(after))
+
     while middle := work.middle:
         tick()
-        prices = [priced(work, [vertex]) if exact else work.weight(vertex) for vertex in middle]
+        prices = list(map(next_price, middle))
         vertex = middle[prices.index(min(prices))]
         work.eliminate(vertex)
         order.append(vertex)
@@ -48,7 +80,11 @@ def greedy_order(work: SecondElimination, tick: Callable[[], None]) -> list[str]
 
 
 def improved_orders(
-    work: SecondElimination, start: PricedVertices, seed: int, tick: Callable[[], None]
+    work: SecondElimination,
+    start: PricedVertices,
+    seed: int,
+    tick: Callable[[], None],
+    stop: StopPrice | None = None,
 ) -> Iterator[PricedVertices]:
     """Yield ever cheaper orders, each from the one before by moving one vertex to another place."""
     rng, (price, order) = Random(seed), start
@@ -59,7 +95,7 @@ def improved_orders(
         far = rng.randrange(n) if rng.random() < 0.5 else place + rng.randint(-_NEAR_MOVE, _NEAR_MOVE)
         moved = [*order[:place], *order[place + 1 :]]
         moved.insert(max(0, min(n - 1, far)), order[place])
-        found = priced(work, moved, price + 1)
+        found = priced(work, moved, price + 1, stop)
         idle += 1
         if found > price:
             continue
@@ -70,12 +106,16 @@ def improved_orders(
 
 
 def cheapest_order(
-    work: SecondElimination, known: PricedVertices, tick: Callable[[], None]
+    work: SecondElimination, known: PricedVertices, tick: Callable[[], None], stop: StopPrice | None = None
 ) -> tuple[PricedVertices, bool]:
     """Return an order that is as cheap as any, the known one where none is cheaper, and whether all was counted."""
-    best, counted = known, True
+    best, counted = known, work.counted
     layer = {work.gone: (work, list[str]())}
-    for _ in range(len(known[1])):
+    for _ in range(len(work.middle)):
+        if stop is not None:
+            best = min(
+                best, *((state.price + stop(state), order) for state, order in layer.values()), key=itemgetter(0)
+            )
         further: dict[frozenset[str], tuple[SecondElimination, list[str]]] = {}
         for state, order in layer.values():
             for vertex in state.middle:
@@ -88,5 +128,5 @@ def cheapest_order(
                     further[after.gone] = after, [*order, vertex]
         layer = further
     for state, order in layer.values():
-        best = min(best, (state.price, order), key=lambda pair: pair[0])
+        best = min(best, (state.price + (0 if stop is None else stop(state)), order), key=itemgetter(0))
     return best, counted

@@ -24,6 +24,7 @@ class FreeSolver(Solver):
 
     name = "free"
     multiplies = True
+    twice = True
 
     def refuses(self, problem: Problem) -> str | None:
         return not_of_products(problem)

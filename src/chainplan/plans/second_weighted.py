@@ -1,0 +1,57 @@
+"""Second derivatives of one row: weights carried back to each vertex, and multiplied onto its own second derivatives.
+
+Where one row is asked for, of weighted outputs or of a single number, the weights ȳ(h) at a vertex h are those of the
+outputs, carried back along all paths. With them the second derivative S(h; a, b) becomes M(a, b) = ȳ(h)·S(h; a, b), of
+one row, and what follows handles a row where it would handle size(h). All these M are edges of one vertex behind the
+outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from chainplan.plans.second_writer import HeldJacobian, HeldSecond, SecondWriter
+from chainplan.problem.graph import Graph
+from chainplan.problem.mixed_second import OwnSecond
+from chainplan.problem.second import SecondOrder
+from chainplan.structures import Block
+from chainplan.structures.second import Side
+
+
+def seconds_weighted(
+    graph: Graph, asked: SecondOrder, bent: Mapping[str, OwnSecond], writer: SecondWriter
+) -> Iterator[HeldSecond]:
+    """Yield the weighted second derivative of each elemental or pair of arguments."""
+    rows = _carried_back(graph, asked, {own.target for own in bent.values()}, writer)
+    for name, own in bent.items():
+        edge = writer.loaded_second(name, own.left, own.right, own.block)
+        row = rows.get(own.target)
+        if row is not None:
+            ends = own.left, own.right
+            edge = writer.contract(edge, row, Side.ROWS, ends, halved=own.left == own.right)
+        yield edge
+
+
+def _carried_back(graph: Graph, asked: SecondOrder, targets: set[str], writer: SecondWriter) -> dict[str, HeldJacobian]:
+    """Carry the weights of the outputs back to these vertices; a single number that is an output has none."""
+    needed = set(targets)
+    for v in graph.order:
+        if v in needed:
+            needed.update(e.target for e in graph.out_of.get(v, ()))
+    rows: dict[str, HeldJacobian] = {}
+    for v in reversed(graph.order):
+        if v not in needed:
+            continue
+        row = None
+        if asked.weights and v in graph.outputs:
+            row = writer.given(v, Side.ROWS, Block(1, graph.sizes[v]))
+        for e in graph.out_of.get(v, ()):
+            behind = rows.get(e.target)
+            if behind is not None:
+                row = writer.adjoint(e, behind, row)
+            else:
+                held = writer.loaded(e)
+                row = held if row is None else writer.total(row, held)
+        if row is not None:
+            rows[v] = row
+    return rows
