@@ -10,7 +10,8 @@ through what is left, and an order is worth its best beginning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from math import inf
 from operator import itemgetter
 from random import Random
@@ -113,9 +114,7 @@ def cheapest_order(
     layer = {work.gone: (work, list[str]())}
     for _ in range(len(work.middle)):
         if stop is not None:
-            best = min(
-                best, *((state.price + stop(state), order) for state, order in layer.values()), key=itemgetter(0)
-            )
+            best = _best_end(best, layer.values(), stop)
         further: dict[frozenset[str], tuple[SecondElimination, list[str]]] = {}
         for state, order in layer.values():
             for vertex in state.middle:
@@ -127,6 +126,12 @@ def cheapest_order(
                 if after.price < known[0] and (other is None or after.price < other[0].price):
                     further[after.gone] = after, [*order, vertex]
         layer = further
-    for state, order in layer.values():
-        best = min(best, (state.price + (0 if stop is None else stop(state)), order), key=itemgetter(0))
-    return best, counted
+    return _best_end(best, layer.values(), stop), counted
+
+
+def _best_end(
+    best: PricedVertices, states: Iterable[tuple[SecondElimination, list[str]]], stop: StopPrice | None
+) -> PricedVertices:
+    """Return the best order so far, or a cheaper one of those that end in these states."""
+    ends = ((state.price + (0 if stop is None else stop(state)), order) for state, order in states)
+    return min(chain([best], ends), key=itemgetter(0))
