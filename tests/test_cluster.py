@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -432,8 +433,46 @@ def test_ctrl_c_takes_tasks_back(client: Any, tmp_path: Path, monkeypatch: pytes
     assert not any("propagate-second" in name for name in names)
 
 
+def _marked_modules(folder: Path, act: Callable[[], None]) -> tuple[Result, dict[str, Any], dict[str, Any]]:
+    """A chain of modules in forward order that leave a file for every call; F3 does something before it is done."""
+    problem = chainplan.chain([{"shape": [m, n], "tangent": m * n} for n, m in pairwise([6, 5, 7, 4, 6])])
+    matrices = draw(problem.graph, 0, np.int64)
+
+    def module(name: str, matrix: Any) -> tuple[Callable[[Any], Any], None]:
+        def tangent(block: Any) -> Any:
+            (folder / f"{name} {os.getpid()} {uuid4().hex}").touch()
+            if name == "F3":
+                act()
+            return matrix @ block
+
+        return tangent, None
+
+    return plan(problem, "forward"), matrices, {name: module(name, matrix) for name, matrix in matrices.items()}
+
+
+def _marks(folder: Path) -> Counter[str]:
+    return Counter(path.name.split()[0] for path in folder.iterdir() if path.name[0] == "F")
+
+
+def test_a_killed_worker_costs_what_was_in_flight(client: Any, tmp_path: Path) -> None:
+    died = tmp_path / "died"
+
+    def die_once() -> None:
+        if not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    result, matrices, functions = _marked_modules(tmp_path, die_once)
+    options: dict[str, Any] = {"dtype": np.int64, "backend": "dask", "scheduler": client}
+    found = chainplan.execute(result, functions, checkpoint=tmp_path / "kept", **options)
+    client.wait_for_workers(3, timeout=60)
+    assert died.exists()
+    assert _marks(tmp_path) == {"F1": 1, "F2": 1, "F3": 2, "F4": 1}
+    _require_equal(found, chainplan.execute(result, matrices))
+
+
 @pytest.mark.nightly
-def test_a_dead_scheduler_is_told(tmp_path: Path) -> None:
+def test_a_dead_scheduler_is_told_and_costs_what_was_in_flight(client: Any, tmp_path: Path) -> None:
     file, begun = tmp_path / "scheduler.json", tmp_path / "begun"
     start: Any = partial(subprocess.Popen, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     python = [sys.executable, "-m"]
@@ -442,34 +481,33 @@ def test_a_dead_scheduler_is_told(tmp_path: Path) -> None:
     )
     worker = start([*python, "distributed.cli.dask_worker", "--scheduler-file", str(file), "--no-dashboard"])
 
-    def tangent(block: Any) -> Any:
+    def wait() -> None:
         begun.touch()
         while file.exists():
             pass
-        return block
 
     def kill() -> None:
         while not begun.exists():
             pass
         scheduler.kill()
 
+    result, matrices, functions = _marked_modules(tmp_path, wait)
+    run: Any = partial(
+        chainplan.execute, result, functions, dtype=np.int64, backend="dask", checkpoint=tmp_path / "kept"
+    )
     try:
         while not file.exists():
             pass
         Thread(target=kill, daemon=True).start()
-        result = plan(chainplan.chain([{"name": "sim", "shape": [3, 3], "tangent": 1}]))
-        with pytest.raises(ExecutionError, match="does not answer any more; 0 of 1 tasks were done"):
-            chainplan.execute(
-                result,
-                {"sim": (tangent, None)},
-                backend="dask",
-                scheduler=json.loads(file.read_text(encoding="utf-8"))["address"],
-            )
+        with pytest.raises(ExecutionError, match="does not answer any more; 2 of 4 tasks were done"):
+            run(scheduler=json.loads(file.read_text(encoding="utf-8"))["address"])
     finally:
-        file.unlink(missing_ok=True)
         for process in (scheduler, worker):
             process.kill()
             process.wait()
+        file.unlink(missing_ok=True)
+    _require_equal(run(scheduler=client), chainplan.execute(result, matrices))
+    assert _marks(tmp_path) == {"F1": 1, "F2": 1, "F3": 2, "F4": 1}
 
 
 @pytest.mark.nightly

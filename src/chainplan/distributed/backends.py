@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 NUMPY_BACKEND = "numpy"
 """The backend that runs step by step in this process."""
+THREADS_BACKEND = "threads"
+"""The backend that runs tasks in this process."""
 
 
 def execute(
@@ -46,6 +48,7 @@ def execute(
     progress: Callable[[RunProgress], object] | None = None,
     gather: bool = True,
     to: str | PathLike[str] | None = None,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> dict[tuple[str, str], Array]:
     """Run a plan.
 
@@ -103,6 +106,11 @@ def execute(
     to : str | PathLike[str] | None
         With backends of tasks: a directory into which workers write the outputs, as `.npy`, or `.npz` of scipy where
         they stay sparse. The result has their paths.
+    checkpoint : str | PathLike[str] | None
+        A directory that all workers share, into which they write blocks on the way: those of modules, unless they are
+        said to be short, and others that would take longer to make again than to write. A later run of the same plan
+        on the same values reads them, and makes only those that are missing, whatever has died in between. The backend
+        "numpy" runs its steps as tasks on threads then.
 
     Returns
     -------
@@ -128,6 +136,8 @@ def execute(
     if isinstance(plan, Variants):
         mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array}")
         plan = plan.choose_for(jacobians)
+    if backend == NUMPY_BACKEND and checkpoint is not None:
+        backend = THREADS_BACKEND
     if _runs_tasks(backend):
         from chainplan.distributed.cluster import execute as execute_tasks
 
@@ -144,6 +154,7 @@ def execute(
             progress=progress,
             gather=gather,
             to=to,
+            checkpoint=checkpoint,
         )
         return cast("dict[tuple[str, str], Array]", outputs)
     tasks_alone = {"scheduler": scheduler, "seconds": seconds, "progress": progress, "to": to}

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from chainplan._util.arrays import Array, DType
 from chainplan.costs.timed import WEIGHTED_COST
+from chainplan.distributed.checkpoint import Checkpoint
 from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecutor, TaskHandle
 from chainplan.distributed.executors.registry import TASK_BACKENDS
 from chainplan.distributed.inputs import GivenInputs
@@ -57,6 +58,7 @@ def execute(
     progress: Callable[[RunProgress], object] | None = None,
     gather: bool = True,
     to: str | PathLike[str] | None = None,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> dict[tuple[str, str], ClusterOutput]:
     """Run a plan as tasks.
 
@@ -82,7 +84,7 @@ def execute(
     with TASK_BACKENDS[backend](scheduler, workers) as executor:
         cluster_plan = ClusterPlan(executor, plan, ClusterOptions(dense, run.dtype, wrap), seconds)
         try:
-            return cluster_plan.run(run, gather=gather, to=to, progress=progress)
+            return cluster_plan.run(run, gather=gather, to=to, progress=progress, checkpoint=checkpoint)
         finally:
             if gather or to is not None:
                 cluster_plan.close()
@@ -155,8 +157,10 @@ class ClusterPlan:
     ) -> None:
         self._executor, self._plan, self._options = executor, plan, options
         self._ends = ExitStack() if ends is None else ends
-        room = TaskRoom(executor.limit(), common_dtype((), options.dtype).itemsize)
-        self._skeleton = skeleton(plan, Candidate(plan, WEIGHTED_COST), room, MAX_FUSED_NANOSECONDS, seconds or {})
+        self._seconds = dict(seconds or {})
+        self._room = TaskRoom(executor.limit(), common_dtype((), options.dtype).itemsize)
+        candidate = Candidate(plan, WEIGHTED_COST)
+        self._skeleton = skeleton(plan, candidate, self._room, MAX_FUSED_NANOSECONDS, self._seconds)
         self._token = f"plan-{uuid4().hex[:12]}"
         executor.place(self._token, plan)
 
@@ -172,12 +176,13 @@ class ClusterPlan:
         gather: bool = True,
         to: str | PathLike[str] | None = None,
         progress: Callable[[RunProgress], object] | None = None,
+        checkpoint: str | PathLike[str] | None = None,
     ) -> dict[tuple[str, str], ClusterOutput]:
         """Run the plan; parameters, result and errors are those of `chainplan.execute`."""
         require_jacobians(jacobians)
         run = taken(self._plan, jacobians, self._options.dtype, references=True)
         require_narrow(lowered(self._plan).wide, self._options.dense, run)
-        return self.run(run, gather=gather, to=to, progress=progress)
+        return self.run(run, gather=gather, to=to, progress=progress, checkpoint=checkpoint)
 
     def run(
         self,
@@ -186,6 +191,7 @@ class ClusterPlan:
         gather: bool = True,
         to: str | PathLike[str] | None = None,
         progress: Callable[[RunProgress], object] | None = None,
+        checkpoint: str | PathLike[str] | None = None,
     ) -> dict[tuple[str, str], ClusterOutput]:
         """Run the plan on the values of a run: bring the outputs back, leave them there, or have them written."""
         dense = self._options.dense is not False
@@ -194,6 +200,9 @@ class ClusterPlan:
             made = written(made, self._plan, dense, Path(to))
         elif not gather:
             made = kept(made, dense)
+        if checkpoint is not None:
+            kept_blocks = Checkpoint(checkpoint, self._plan, run, self._options.wrap)
+            made = kept_blocks.resumed(made, self._room, self._seconds)
         inputs = GivenInputs(self._executor, self._plan, made, run)
         common = self._token, run.dtype.str, self._options.wrap
         handles = RunSubmission(self._executor, made, inputs, common, progress).finish()

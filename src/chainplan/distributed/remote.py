@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -137,7 +137,7 @@ def kept(made: Skeleton, dense: bool) -> Skeleton:
             tasks.append(TaskNode("output", ReleaseTask(position, dense), (result,), 0))
             ends.append((start, stop, TaskResult(len(tasks) - 1)))
         outputs[position] = BlockPieces(axis, tuple(ends))
-    return Skeleton(tuple(tasks), outputs, made.blocks)
+    return replace(made, tasks=tuple(tasks), outputs=outputs)
 
 
 def written(made: Skeleton, plan: Plan, dense: bool, directory: Path) -> Skeleton:
@@ -156,7 +156,7 @@ def written(made: Skeleton, plan: Plan, dense: bool, directory: Path) -> Skeleto
             places.append(TaskResult(len(tasks) - 1))
         tasks.append(TaskNode("name", NameTask(f"{final}.{token}", final), tuple(places), 0))
         outputs[position] = BlockPieces(Axis.ROWS, ((0, block.rows, TaskResult(len(tasks) - 1)),))
-    return Skeleton(tuple(tasks), outputs, made.blocks)
+    return replace(made, tasks=tuple(tasks), outputs=outputs)
 
 
 def file_name(output: str, source: str) -> str:

@@ -71,11 +71,15 @@ class BlockPieces(NamedTuple):
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The tasks of a plan, each behind those that it reads, and the pieces of each output by its step."""
+    """The tasks of a plan, each behind those that it reads, and the pieces of each output by its step.
+
+    `blocks` and `prices` in nanoseconds are those of the steps.
+    """
 
     tasks: tuple[TaskNode, ...]
     outputs: dict[int, BlockPieces]
     blocks: tuple[Block, ...]
+    prices: tuple[int, ...]
 
 
 def skeleton(plan: Plan, candidate: Candidate, room: TaskRoom, short: int, seconds: Mapping[str, float]) -> Skeleton:
@@ -116,7 +120,7 @@ def skeleton(plan: Plan, candidate: Candidate, room: TaskRoom, short: int, secon
     for group, rank in zip(groups, _ranks(groups), strict=True):
         builder.add(group, rank)
     outputs = {position: builder.output(position) for _, _, position in plan.outputs}
-    return Skeleton(tuple(builder.tasks), outputs, blocks)
+    return Skeleton(tuple(builder.tasks), outputs, blocks, tuple(prices))
 
 
 def _nanoseconds(

@@ -1,0 +1,312 @@
+"""Runs that survive: blocks on the way are written by the workers, and a later run begins where an earlier one ended.
+
+A manifest says what the blocks of a directory belong to: the problem, the plan, and the values that were given. Blocks
+that are there become tasks that read them, and what they alone needed is left out. A file appears complete or not at
+all, so that whatever dies, each file is right.
+
+Not every block is written, because writing takes time too: a block is, when losing it would cost more than writing it.
+Losing it costs the time of its task, and of those that it reads and that are not written. Nobody knows how long a
+module takes unless the caller says so; so what modules make is always written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from uuid import uuid4
+
+from chainplan._version import __version__
+from chainplan.distributed.fingerprints import file_fingerprint, fingerprint
+from chainplan.distributed.skeleton import BlockPieces, Skeleton, TaskArgument, TaskNode, TaskResult
+from chainplan.distributed.split import Axis, TaskRoom, slots
+from chainplan.distributed.worker_tasks import GroupTask, PieceTask, TaskOperand, WorkerTask
+from chainplan.errors import ExecutionError
+from chainplan.execution.lowering import PlanRun
+from chainplan.kernels.storage import HeldValues
+from chainplan.plans.steps import Load, Plan
+from chainplan.problem.problem import Problem
+from chainplan.values.references import is_path
+
+NANOSECONDS_PER_FILE = 10_000_000
+"""Nanoseconds that a file takes in a directory that workers share."""
+NANOSECONDS_PER_BYTE = 10
+"""Nanoseconds that a byte takes there: 100 MB in a second."""
+MANIFEST_NAME = "manifest.json"
+MANIFEST_FORMAT = 1
+
+
+class Checkpoint:
+    """A directory of blocks that belong to one plan and the values of one run.
+
+    Parameters
+    ----------
+    directory : str | PathLike[str]
+        The directory, which is made where it is not there yet.
+    plan : Plan
+        The plan.
+    run : PlanRun
+        The run with all values in their places.
+    wrap : bool
+        Whether whole numbers wrap.
+
+    Raises
+    ------
+    ExecutionError
+        If the directory belongs to another run, holds something else, or cannot be written; nothing in it is changed.
+    """
+
+    def __init__(self, directory: str | PathLike[str], plan: Plan, run: PlanRun, wrap: bool) -> None:
+        self._directory, self._plan = Path(directory).absolute(), plan
+        found, own = self._manifest(), _manifest(plan, run, wrap)
+        if found is None:
+            self._begin(own)
+        else:
+            self._require_same(found, own)
+
+    def _manifest(self) -> Mapping[str, object] | None:
+        """The manifest of the directory, None where it is empty."""
+        try:
+            names = os.listdir(self._directory)
+            if MANIFEST_NAME in names:
+                found = json.loads((self._directory / MANIFEST_NAME).read_text(encoding="utf-8"))
+                if isinstance(found, dict) and found.get("format") == MANIFEST_FORMAT:
+                    return found
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise ExecutionError(
+                f"checkpoint: '{self._directory}' cannot be read ({error}); expected a directory. Give another one."
+            ) from None
+        if names:
+            raise ExecutionError(
+                f"checkpoint: '{self._directory}' holds {len(names)} files, but no manifest that this version reads; "
+                "expected an empty directory, or that of an earlier run. Give another one."
+            )
+        return None
+
+    def _begin(self, own: Mapping[str, object]) -> None:
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            write_whole(self._directory / MANIFEST_NAME, lambda file: file.write(json.dumps(own, indent=1).encode()))
+        except OSError as error:
+            raise ExecutionError(
+                f"checkpoint: '{self._directory}' cannot be written ({error.strerror}); expected a directory that all "
+                "workers can write. Give another one."
+            ) from None
+
+    def _require_same(self, found: Mapping[str, object], own: Mapping[str, object]) -> None:
+        """Refuse the directory of another run."""
+        other = next((word for key, word in _MANIFEST_WORDS.items() if found.get(key) != own[key]), None)
+        if other is None:
+            return
+        theirs, ours = found.get("values"), own["values"]
+        if isinstance(theirs, dict) and isinstance(ours, dict):
+            names = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+            other += f" {', '.join(map(repr, names[:3]))}" if other == _MANIFEST_WORDS["values"] else ""
+        raise ExecutionError(
+            f"checkpoint: '{self._directory}' is that of a run with {other}; expected the same run. Give another "
+            "directory, or remove this one if its blocks are not needed any more."
+        )
+
+    def resumed(self, made: Skeleton, room: TaskRoom, seconds: Collection[str]) -> Skeleton:
+        """The tasks that are left to do, some of which write what they make.
+
+        Parameters
+        ----------
+        made : Skeleton
+            All tasks.
+        room : TaskRoom
+            The bytes of blocks.
+        seconds : Collection[str]
+            The matrix-free elementals of which it is known how long they take.
+        """
+        there = set(os.listdir(self._directory))
+        saved = block_files(self._plan, made, room, seconds)
+        tasks = []
+        for task, name in zip(made.tasks, saved, strict=True):
+            if name is None:
+                tasks.append(task)
+            elif name in there:
+                tasks.append(TaskNode(f"read_{task.name}", ReadTask(str(self._directory / name)), (), task.rank))
+            else:
+                tasks.append(task._replace(call=SavedTask(task.call, str(self._directory / name))))
+        return pruned(replace(made, tasks=tuple(tasks)))
+
+
+_MANIFEST_WORDS = {
+    "problem": "another problem",
+    "plan": "another plan of this problem",
+    "values": "other values of",
+    "dtype": "seeds of another dtype",
+    "wrap": "another treatment of whole numbers",
+}
+"""What a manifest holds, and what is said where it differs."""
+
+
+def _manifest(plan: Plan, run: PlanRun, wrap: bool) -> dict[str, object]:
+    """What a directory of blocks belongs to."""
+    return {
+        "chainplan": __version__,
+        "format": MANIFEST_FORMAT,
+        "problem": Problem(plan.graph).fingerprint,
+        "plan": fingerprint((plan.steps, plan.outputs)),
+        "values": _values(plan, run),
+        "dtype": run.dtype.str,
+        "wrap": wrap,
+    }
+
+
+def _values(plan: Plan, run: PlanRun) -> dict[str, str]:
+    """The fingerprints of what was given, by elemental."""
+    found = {name: fingerprint(pair) for name, pair in run.applied.items()}
+    for step, value in zip(plan.steps, run.values, strict=True):
+        if not isinstance(step, Load) or step.elemental in found:
+            continue
+        if callable(getattr(value, "result", None)):
+            raise ExecutionError(
+                f"checkpoint: '{step.elemental}' is given by a future, which a later run cannot know again; expected "
+                "an array, a file or a loader. Have it written with to=DIRECTORY, and give the file."
+            )
+        found[step.elemental] = file_fingerprint(value) if is_path(value) else fingerprint(value)
+    return found
+
+
+def block_files(plan: Plan, made: Skeleton, room: TaskRoom, seconds: Collection[str]) -> list[str | None]:
+    """The name of the file of each task whose result is worth one; parameters are those of `Checkpoint.resumed`."""
+    losses, names = list[float](), list[str | None]()
+    for task in made.tasks:
+        piece = _piece(plan, task.call, made)
+        loss = sum(losses[arg.task] for arg in task.reads if isinstance(arg, TaskResult))
+        name = None
+        if piece is not None:
+            loss += piece.price
+            size = room.bytes(made.blocks[piece.position]) * piece.share
+            dear = loss > NANOSECONDS_PER_FILE + NANOSECONDS_PER_BYTE * size
+            if dear or not set(piece.applied) <= set(seconds):
+                name, loss = piece.name, 0
+        losses.append(loss)
+        names.append(name)
+    return names
+
+
+class _SavedPiece(NamedTuple):
+    """What a task makes: the name of its file, its step, its share of that, its nanoseconds, and what it applies."""
+
+    name: str
+    position: int
+    share: float
+    price: float
+    applied: tuple[str, ...]
+
+
+def _piece(plan: Plan, call: WorkerTask, made: Skeleton) -> _SavedPiece | None:
+    """What a task makes of a step; None where it only moves or adds up what others have made."""
+    if isinstance(call, GroupTask):
+        price = sum(made.prices[step] for step in call.steps)
+        return _SavedPiece(f"{call.steps[-1]}.pickle", call.steps[-1], 1, price, call.names)
+    if isinstance(call, PieceTask):
+        position, axis, start, stop, names = call.position, call.axis, call.start, call.stop, call.names
+        block, inner = made.blocks[position], axis is Axis.INNER
+        length = made.blocks[slots(plan.steps[position])[0]].cols if inner else (block.rows, block.cols)[axis.value]
+        part = (stop - start) / length
+        name = f"{position}-{axis.name.lower()}-{start}-{stop}.pickle"
+        return _SavedPiece(name, position, 1 if inner else part, part * made.prices[position], names)
+    return None
+
+
+def pruned(made: Skeleton) -> Skeleton:
+    """The tasks that outputs need."""
+    needed, open_ = set[int](), [task.task for block in made.outputs.values() for _, _, task in block.pieces]
+    while open_:
+        task = open_.pop()
+        if task not in needed:
+            needed.add(task)
+            open_ += [arg.task for arg in made.tasks[task].reads if isinstance(arg, TaskResult)]
+    place = {task: i for i, task in enumerate(sorted(needed))}
+
+    def moved(arg: TaskArgument) -> TaskArgument:
+        return TaskResult(place[arg.task]) if isinstance(arg, TaskResult) else arg
+
+    tasks = (made.tasks[task] for task in place)
+    outputs = {
+        position: BlockPieces(axis, tuple((start, stop, TaskResult(place[task.task])) for start, stop, task in pieces))
+        for position, (axis, pieces) in made.outputs.items()
+    }
+    return replace(
+        made,
+        tasks=tuple(task._replace(reads=tuple(map(moved, task.reads))) for task in tasks),
+        outputs=outputs,
+    )
+
+
+# On the workers
+
+
+@dataclass(frozen=True)
+class SavedTask:
+    """A task whose result is written; where that was done before, it is read."""
+
+    call: WorkerTask
+    path: str
+
+    def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
+        path = Path(self.path)
+        if path.exists():
+            return read_value(path)
+        value = self.call(plan, dtype, wrap, *given)
+        if not (path.parent / MANIFEST_NAME).exists():
+            raise ExecutionError(
+                f"checkpoint: a worker finds no '{path.parent / MANIFEST_NAME}'; expected a directory that all workers "
+                "share. Give one."
+            )
+        write_whole(path, partial(pickle.dump, value, protocol=pickle.HIGHEST_PROTOCOL))
+        return value
+
+
+@dataclass(frozen=True)
+class ReadTask:
+    """A block that an earlier run has written."""
+
+    path: str
+
+    def __call__(self, plan: Plan, dtype: str, wrap: bool) -> HeldValues:
+        return read_value(Path(self.path))
+
+
+def read_value(path: Path) -> HeldValues:
+    """Read what was written.
+
+    Raises
+    ------
+    ExecutionError
+        Where the file is damaged or gone.
+    """
+    try:
+        with path.open("rb") as file:
+            return pickle.load(file)
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        raise ExecutionError(
+            f"checkpoint: '{path}' cannot be read ({type(error).__name__}: {error}); expected a block that an earlier "
+            "run has written. Remove the file, and run the plan again."
+        ) from None
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file that appears complete or not at all."""
+    own = path.with_name(f".{path.name}.{uuid4().hex[:12]}")
+    try:
+        with own.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        own.replace(path)
+    except BaseException:
+        own.unlink(missing_ok=True)
+        raise
