@@ -12,6 +12,7 @@ from scipy.sparse.linalg import aslinearoperator
 
 from chainplan._util.arrays import Array
 from chainplan.models.block_values import DiagonalBlock
+from chainplan.values.shifts_block import ShiftsBlock
 
 Place = tuple[Hashable, Hashable]
 
@@ -41,7 +42,7 @@ class RandomModel:
     def _add(self, output: Hashable, source: Hashable) -> None:
         m, n = self.sizes[output], self.sizes[source]
         kind = self._draw.choice(KINDS if m == n else KINDS[:6])
-        if kind not in (_number, _pair):
+        if kind not in (_number, _pair, _shifts):
             self._sized.update((output, source))
         elif not self._sized.issuperset((output, source)):
             kind = _dense
@@ -56,6 +57,9 @@ class RandomModel:
         for place, value in self.blocks.items():
             if isinstance(value, np.ndarray | csr_array | csc_array) and not _unit(self.written[place]):
                 other.blocks[place], other.written[place] = 0.5 * value, 0.5 * self.written[place]
+            if isinstance(value, ShiftsBlock):
+                halved = {shift: 0.5 * number for shift, number in value.coefficients.items()}
+                other.blocks[place], other.written[place] = ShiftsBlock(halved, value.size), 0.5 * self.written[place]
         return other
 
     def expected(self) -> dict[Place, Array]:
@@ -140,6 +144,18 @@ def _parts(rng: Any, m: int, n: int) -> tuple[Any, Array]:
     return matrix, matrix
 
 
+def _shifts(rng: Any, m: int, n: int) -> tuple[Any, Array]:
+    drawn = {(int(i), int(a), int(b)): float(rng.standard_normal()) / 3 for i, a, b in rng.integers(-2, 3, (4, 3)) ** 2}
+    signed: dict[int | tuple[int, ...], float] = {(i * (-1) ** a, a, b): number for (i, a, b), number in drawn.items()}
+    signed |= {0: 0.5, -1: 0.25}
+    matrix = np.zeros((n, n))
+    for (i, a, b), number in ((key if isinstance(key, tuple) else (key, 0, 0), x) for key, x in signed.items()):
+        length = n - abs(i)
+        for t in range(max(0, -i) + a, max(0, -i) + length - b):
+            matrix[t, t + i] += number
+    return ShiftsBlock(signed, n if rng.random() < 0.5 else None), matrix
+
+
 def _permutation(rng: Any, m: int, n: int) -> tuple[Any, Array]:
     matrix = np.eye(n)[rng.permutation(n)]
     return matrix, matrix
@@ -162,6 +178,7 @@ KINDS: list[Callable[[Any, int, int], tuple[Any, Array]]] = [
     _identity,
     _band,
     _parts,
+    _shifts,
     _permutation,
     _pair,
 ]

@@ -14,6 +14,8 @@ def random_spec(rng: random.Random, word: str, rows: int, cols: int) -> Any:
     match word:
         case "banded":
             return [rng.randrange(3), rng.randrange(3)]
+        case "shifts":
+            return [item for offset in range(-2, 3) for item in random_runs(rng, offset, rows, cols)]
         case "block_diagonal" | "kronecker":
             parts = [b for b in range(1, max(rows, cols, 1) + 1) if rows % b == cols % b == 0]
             b = rng.choice(parts)
@@ -31,6 +33,16 @@ def random_spec(rng: random.Random, word: str, rows: int, cols: int) -> Any:
             share = rng.choice([0.1, 0.3, 0.6])
             return [[i, j] for i in range(rows) for j in range(cols) if rng.random() < share]
     return None
+
+
+def random_runs(rng: random.Random, offset: int, rows: int, cols: int) -> list[Any]:
+    """No run, a whole one, or up to two pieces of a diagonal as a spec writes them."""
+    length = min(rows, cols - offset) - max(0, -offset)
+    kind = rng.choice(["none", "whole", "pieces"]) if length > 0 else "none"
+    if kind == "pieces":
+        cuts = sorted(rng.choices(range(length + 1), k=4))
+        return [[offset, a, length - b] for a, b in (cuts[:2], cuts[2:]) if a < b]
+    return [offset] if kind == "whole" else []
 
 
 def fitting(rng: random.Random, word: str, rows: int, cols: int) -> Structure | None:

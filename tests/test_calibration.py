@@ -112,7 +112,7 @@ class TestStore:
     def test_a_broken_file_is_named(self, cache: Path, text: str) -> None:
         path = store(this_machine(), dict(STATIC_RATES))
         path.write_text(text, encoding="utf-8")
-        with pytest.raises(SpecError, match=r"rates-3-.*found no rates: .*Run 'chainplan calibrate'"):
+        with pytest.raises(SpecError, match=r"rates-4-.*found no rates: .*Run 'chainplan calibrate'"):
             stored_rates()
 
     def test_plans_use_them(self, cache: Path) -> None:

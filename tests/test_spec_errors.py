@@ -202,11 +202,11 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             "chain: [{shape: [1, 1], structure: diagnal}]",
-            "1:36: chain[0].structure is 'diagnal'; expected one of dense, diagonal, identity, negated_identity, zero, sign, scaled_identity, lower_triangular, upper_triangular, banded, block_diagonal, kronecker, permutation, selection, scatter, replicate, reduce, coo, sparse. Did you mean 'diagonal'?",
+            "1:36: chain[0].structure is 'diagnal'; expected one of dense, diagonal, identity, negated_identity, zero, sign, scaled_identity, lower_triangular, upper_triangular, banded, shifts, block_diagonal, kronecker, permutation, selection, scatter, replicate, reduce, coo, sparse. Did you mean 'diagonal'?",
         ),
         (
             "chain: [{shape: [1, 1], structure: {xyz: 1}}]",
-            "1:37: chain[0].structure is 'xyz'; expected one of dense, diagonal, identity, negated_identity, zero, sign, scaled_identity, lower_triangular, upper_triangular, banded, block_diagonal, kronecker, permutation, selection, scatter, replicate, reduce, coo, sparse. Use 'dense' where nothing is known.",
+            "1:37: chain[0].structure is 'xyz'; expected one of dense, diagonal, identity, negated_identity, zero, sign, scaled_identity, lower_triangular, upper_triangular, banded, shifts, block_diagonal, kronecker, permutation, selection, scatter, replicate, reduce, coo, sparse. Use 'dense' where nothing is known.",
         ),
         (
             "chain: [{shape: [1, 1], structure: {banded: [1, -1]}}]",

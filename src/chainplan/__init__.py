@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from chainplan.tradeoff import pareto as pareto
     from chainplan.validation.reference import reference_jacobian as reference_jacobian
     from chainplan.values.primal import Primal as Primal
+    from chainplan.values.shifts_block import ShiftsBlock as ShiftsBlock
 
 _HOMES = {
     "ChainplanError": "errors",
@@ -71,6 +72,7 @@ _HOMES = {
     "Products": "problem.products",
     "Result": "plans.result",
     "SecondOrder": "problem.second",
+    "ShiftsBlock": "values.shifts_block",
     "Simulation": "models.simulation",
     "Status": "plans.bound",
     "Stepwise": "programs.stepwise",

@@ -89,6 +89,12 @@ def spelled(word: str, argument: Any, rows: int, cols: int) -> Pattern:
             found = np.kron(np.eye(argument[0]), np.ones(argument[1:])) > 0
         case "kronecker":
             found = np.kron(np.ones(argument[0]), np.eye(argument[1])) > 0
+        case "shifts":
+            found = np.zeros((rows, cols), bool)
+            for offset, *missing in (item if isinstance(item, list) else [item] for item in argument):
+                skipped, left_out = (*missing, 0, 0)[:2]
+                length = int((j - i == offset).sum())
+                found |= (j - i == offset) & (np.minimum(i, j) >= skipped) & (np.minimum(i, j) < length - left_out)
         case "coo":
             found = np.zeros((rows, cols), bool)
             found[tuple(np.array(argument, int).reshape(-1, 2).T)] = True

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from chainplan.costs.timed import proper_rates
 from chainplan.errors import SpecError
 
-RATES_FORMAT = 3
+RATES_FORMAT = 4
 """Version of the files; every change of regimes, features or kernels raises it."""
 
 

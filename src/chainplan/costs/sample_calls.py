@@ -23,7 +23,7 @@ from chainplan.kernels.default_rates import MAX_SMALL_ENTRIES
 from chainplan.kernels.dispatch import FEATURES_OF_REGIMES, converted, sum_parts
 from chainplan.kernels.products import PRODUCT_KERNELS, sum_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
-from chainplan.structures import DIAGONAL, Block, BlockDiagonal, Identity, Kronecker
+from chainplan.structures import DIAGONAL, Block, BlockDiagonal, Identity, Kronecker, Shifts
 from chainplan.structures.csr import csr_of_rows
 from chainplan.structures.explicit import Explicit
 from chainplan.structures.unit_entries import UnitEntries
@@ -76,6 +76,12 @@ class RandomDraw:
         pattern = csr_array((ones, drawn.indices, drawn.indptr), shape=drawn.shape)
         values = csr_array((self.array(drawn.nnz), drawn.indices, drawn.indptr), shape=drawn.shape)
         return Block(rows, cols, Explicit(pattern)), values
+
+    def shifts(self, size: int) -> DrawnBlock:
+        """Draw a block of lags and leads, some of which miss their first entries."""
+        offsets = sorted({self.sizes.randint(-8, 8) for _ in range(self.size(12, 1))})
+        runs = tuple((i, max(0, -i) + self.sizes.randrange(3), min(size, size - i)) for i in offsets)
+        return Block(size, size, Shifts(runs, size, size)), self.array(len(runs))
 
     def kind(self) -> type[BlockDiagonal] | type[Kronecker]:
         """Draw one of the two structures of equal parts."""
@@ -239,6 +245,17 @@ def _gather(draw: RandomDraw) -> TimedPoint:
     return TimedPoint(_converted("gather", block, StorageForm.SPARSE, form(block)), lambda: from_sparse(csr, block))
 
 
+def _join_shifts(draw: RandomDraw) -> TimedPoint:
+    n = draw.size(5000, 20)
+    return _product("join shifts", draw.shifts(n), draw.shifts(n))
+
+
+def _lay_out(draw: RandomDraw) -> TimedPoint:
+    block, value = draw.shifts(draw.size(5000, 20))
+    features = _converted("lay out", block, StorageForm.SHIFTS, StorageForm.SPARSE)
+    return TimedPoint(features, lambda: as_sparse(value, block, draw.dtype))
+
+
 def _densify(draw: RandomDraw) -> TimedPoint:
     block, value = draw.sparse(draw.size(), draw.size())
     return TimedPoint(
@@ -327,11 +344,13 @@ REGIME_SAMPLES: dict[str, Callable[[RandomDraw], TimedPoint]] = {
     "matrix sparse": _matrix_sparse,
     "sparse vector": _sparse_vector,
     "sparse sparse": _sparse_sparse,
+    "join shifts": _join_shifts,
     "batch": _batch,
     "stack matrix": _with_matrix(BlockDiagonal, True),
     "matrix stack": _with_matrix(BlockDiagonal, False),
     "layers matrix": _with_matrix(Kronecker, True),
     "matrix layers": _with_matrix(Kronecker, False),
+    "lay out": _lay_out,
     "densify": _densify,
     "sparsify": _sparsify,
     "spread": _spread,

@@ -19,6 +19,7 @@ from chainplan.kernels.default_rates import (
     FEMTOSECONDS_PER_NANOSECOND,
     MAX_SMALL_ENTRIES,
     REGIMES,
+    SHIFT_REGIMES,
     STATIC_RATES,
     VECTOR_REGIMES,
     RegimeRates,
@@ -47,7 +48,7 @@ class TimedCost:
     @cached_property
     def rates(self) -> RegimeRates:
         """The rates by regime."""
-        return dict(self.table)
+        return {regime: STATIC_RATES[regime] for regime in SHIFT_REGIMES} | dict(self.table)
 
     @cached_property
     def _dense(self) -> tuple[tuple[int, ...], tuple[int, ...] | None, tuple[int, ...] | None]:
@@ -133,14 +134,18 @@ def timed(objective: str, rates: Mapping[str, tuple[int, ...]]) -> TimedCost:
 def proper_rates(rates: object) -> dict[str, tuple[int, ...]]:
     """Return rates that were read from JSON, if they give each regime a whole number of femtoseconds per feature.
 
-    Those of products with a vector may be missing, as in files that were written before these had rates of their own.
+    Those of products with a vector, and of shifts, may be missing, as in files that were written before these had rates
+    of their own.
 
     Raises
     ------
     ValueError
         Where they do not.
     """
-    if not isinstance(rates, dict) or not REGIMES.keys() - {*VECTOR_REGIMES} <= rates.keys() <= REGIMES.keys():
+    if (
+        not isinstance(rates, dict)
+        or not REGIMES.keys() - {*VECTOR_REGIMES, *SHIFT_REGIMES} <= rates.keys() <= REGIMES.keys()
+    ):
         raise ValueError("expected an object with one list per regime.")
     for regime in rates:
         given, features = rates[regime], REGIMES[regime]

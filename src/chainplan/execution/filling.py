@@ -18,9 +18,10 @@ from chainplan.execution.lowering import PlanRun, loaded
 from chainplan.kernels.convert import given_away, kept_pattern, with_data
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Elemental
-from chainplan.structures import Block, Dense, Diagonal
+from chainplan.structures import Block, Dense, Diagonal, Shifts
 from chainplan.structures.explicit import Explicit
 from chainplan.values.jacobians import NUMBER_KINDS, GivenJacobian, band_places, band_shape, listed_alike
+from chainplan.values.shifts_block import Shift, ShiftsBlock, places_of
 
 Filler = Callable[[GivenJacobian, PlanRun], HeldValues]
 """A function from what was given for an elemental to its values in the form of its block."""
@@ -32,6 +33,8 @@ def filler(e: Elemental, block: Block) -> Filler:
         return _Determined(e, block)
     if (shape := plain_shape(e.block, block)) is not None:
         return partial(_plain, e, block, shape)
+    if isinstance(e.block.structure, Shifts) and block.structure == e.block.structure:
+        return _Shifted(e, e.block.structure)
     if form(block) is form(e.block) is StorageForm.SPARSE and e.block.structure.units is None:
         return ListedFiller(e)
     return partial(_at_length, e, block)
@@ -67,6 +70,25 @@ class _Determined:
         if run.dtype not in self._made:
             self._made[run.dtype] = loaded(self._e, None, self._block, run)
         return self._made[run.dtype]
+
+
+class _Shifted:
+    """Coefficients of shifts, whose places are found again only where other shifts are given."""
+
+    def __init__(self, e: Elemental, structure: Shifts) -> None:
+        self._e, self._structure = e, structure
+        self._shifts: tuple[Shift, ...] | None = None
+        self._order: Array = np.zeros(0, np.intp)
+
+    def __call__(self, value: GivenJacobian, run: PlanRun) -> HeldValues:
+        if type(value) is not ShiftsBlock:
+            return loaded(self._e, value, self._e.block, run)
+        if value.shifts == self._shifts:
+            return value.numbers.take(self._order)
+        places = places_of(value.shifts, self._structure)
+        if places is not None and sorted(places[0].tolist()) == [*range(len(self._structure.runs))]:
+            self._shifts, self._order = value.shifts, places[1][np.argsort(places[0])]
+        return loaded(self._e, value, self._e.block, run)
 
 
 class ListedFiller:

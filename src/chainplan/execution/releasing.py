@@ -14,7 +14,7 @@ import numpy as np
 
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun
-from chainplan.kernels.convert import as_matrix, diagonal
+from chainplan.kernels.convert import as_matrix, as_sparse, diagonal
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Plan
 from chainplan.structures import Block
@@ -64,6 +64,8 @@ def released(
     if value is None:
         zero = block.structure.name == "zero"
         return as_matrix(value, block, run.dtype) if zero else diagonal(value, block, run.dtype)
+    if form(block) is StorageForm.SHIFTS:
+        value = as_sparse(value, block, run.dtype)
     if is_sparse(value):
         return value.copy()  # its index arrays belong to a plan
     del value

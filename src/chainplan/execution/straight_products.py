@@ -21,7 +21,8 @@ from chainplan.kernels.products import product_kernel, routed_kernel, sum_kernel
 from chainplan.kernels.sparse_products import listed_matrix, matrix_listed
 from chainplan.kernels.storage import StorageForm, form
 from chainplan.plans.steps import Add, Multiply, Step
-from chainplan.structures import Block, Dense, Identity, NegatedIdentity, Zero
+from chainplan.structures import Block, Dense, Identity, NegatedIdentity, Shifts, Zero
+from chainplan.structures.shifts import laid_out
 
 
 class NotStraight(Exception):
@@ -61,6 +62,8 @@ class ProductLines:
             return left
         if isinstance(left.block.structure, Zero):
             return right
+        if form(made) is StorageForm.SPARSE:
+            left, right = self._laid_out(left), self._laid_out(right)
         if left.lists is not None and right.lists is not None and form(made) is StorageForm.SPARSE:
             lists, add = sum_of_lists(left.lists, right.lists)
             return Term(f"{self._named(add)}({left.value}, {right.value})", made, lists)
@@ -99,13 +102,9 @@ class ProductLines:
         way = route(a, b, made)
         if way.kernel == TRIVIAL_ROUTE.kernel:
             return self._unchanged(left, right, made)
-        if left.lists is None and right.lists is None:
-            if form(made) is StorageForm.SPARSE:
-                raise NotStraight
-            return Term(f"{self._named(routed_kernel(way, a, b, made))}({left.value}, {right.value})", made)
         if form(made) is StorageForm.SPARSE:
-            return self._sparse(left, right, made)
-        if way.left is form(a) and way.right is form(b) and form(made) is StorageForm.DENSE:
+            return self._sparse(self._laid_out(left), self._laid_out(right), made)
+        if form(made) is StorageForm.DENSE:
             line = self._with_matrix(left, right, way)
             if line is not None:
                 return Term(line, made)
@@ -123,6 +122,8 @@ class ProductLines:
 
     def _sparse(self, left: Term, right: Term, made: Block) -> Term:
         """Return a product that is held sparse."""
+        if left.lists is None and right.lists is None:
+            raise NotStraight
         if left.lists is not None and right.lists is not None:
             found = product_of_lists(left.lists, right.lists, left.ones, right.ones)
             if found is None:
@@ -145,6 +146,14 @@ class ProductLines:
     def _with_matrix(self, left: Term, right: Term, way: ProductRoute) -> str | None:
         """Return the line of a product of sparse entries and a matrix, where it has one of its own."""
         a, b = left.block, right.block
+        factors = way.left, way.right
+        left, right = (
+            self._laid_out(term) if wanted is StorageForm.SPARSE else term
+            for term, wanted in zip((left, right), factors, strict=True)
+        )
+        held = tuple(StorageForm.SPARSE if term.lists is not None else form(term.block) for term in (left, right))
+        if held != factors or {*held} != {StorageForm.SPARSE, StorageForm.DENSE}:
+            return None
         if way.kernel == "take columns":
             take = across_taken(b)
             return None if take is None else f"{self._named(take)}({left.value})"
@@ -157,6 +166,13 @@ class ProductLines:
         else:
             return None
         return f"{kernel}({left.value}, {right.value})"
+
+    def _laid_out(self, term: Term) -> Term:
+        """Return shifts as the entries of a sparse block, and any other term as it is."""
+        if not isinstance(term.block.structure, Shifts):
+            return term
+        csr, run = laid_out(term.block.structure)
+        return Term(f"{term.value}.take({self._named(run)})", term.block, csr)
 
     def _whole(self, term: Term) -> str:
         """Return the expression of a factor as kernels take it."""

@@ -23,7 +23,7 @@ from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun
 from chainplan.execution.program import lowered
 from chainplan.execution.second_kernels import exchanged
-from chainplan.kernels.convert import as_matrix, transposed
+from chainplan.kernels.convert import as_matrix, as_sparse, transposed
 from chainplan.kernels.dispatch import picks
 from chainplan.kernels.products import product_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
@@ -218,6 +218,8 @@ def _times(block: Block, wide: bool) -> Callable[[HeldValues], VectorFunction]:
             rows = itemgetter(block.structure.pattern(block.rows, block.cols).indices)
             return lambda value: rows
         return attrgetter("__matmul__")
+    if kind is StorageForm.SHIFTS:
+        return lambda value: as_sparse(value, block, None).__matmul__
     return _times_parts(block, wide)
 
 

@@ -12,6 +12,13 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan._util.byte_cache import kept
+from chainplan.kernels.shift_values import (
+    matrix_of_shifts,
+    on_runs,
+    run_starts,
+    sparse_of_shifts,
+    transposed_shifts,
+)
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.structures import Block, BlockDiagonal, Kronecker, NegatedIdentity, Zero
 
@@ -50,16 +57,19 @@ def as_form(value: HeldValues, block: Block, wanted: StorageForm, target: Block,
 
     `dtype` is the dtype of values that the structure of `block` determines.
     """
-    kind = form(block)
-    if kind is wanted and (
-        kind not in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER) or part_count(block) == part_count(target)
-    ):
+    if form(block) is wanted and (wanted not in _DIVIDED_FORMS or block.structure == target.structure):
         return value
     if wanted is StorageForm.DENSE:
         return as_matrix(value, block, dtype)
     if wanted is StorageForm.DIAGONAL:
         return diagonal(value, block, dtype)
+    if wanted is StorageForm.SHIFTS:
+        return on_runs(value, block, target, dtype)
     return from_sparse(as_sparse(value, block, dtype), target)
+
+
+_DIVIDED_FORMS = (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER, StorageForm.SHIFTS)
+"""Forms whose arrays depend on how a structure divides a block."""
 
 
 def part_count(block: Block) -> int:
@@ -96,6 +106,8 @@ def as_matrix(value: HeldValues, block: Block, dtype: DTypeLike | None) -> Array
         return array
     if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         return _spread(value, block)
+    if kind is StorageForm.SHIFTS:
+        return matrix_of_shifts(value, block)
     if isinstance(block.structure, Zero):
         return np.zeros((block.rows, block.cols), dtype)
     return np.diag(diagonal(value, block, dtype))
@@ -121,6 +133,8 @@ def transposed(value: HeldValues, block: Block) -> HeldValues:
         return value.T
     if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         return np.ascontiguousarray(value.transpose(0, 2, 1))
+    if kind is StorageForm.SHIFTS:
+        return transposed_shifts(value, block)
     return value.T.tocsr() if kind is StorageForm.SPARSE else value
 
 
@@ -137,6 +151,8 @@ def as_sparse(value: HeldValues, block: Block, dtype: DTypeLike | None) -> csr_a
         full = np.broadcast_to(value, (count, r, c))
         data = full if kind is StorageForm.BLOCK_DIAGONAL else full.transpose(1, 0, 2)
         return with_data(csr, data.ravel())
+    if kind is StorageForm.SHIFTS:
+        return sparse_of_shifts(value, block)
     if isinstance(block.structure, Zero):
         return csr_array((block.rows, block.cols), dtype=dtype)
     n = block.rows
@@ -161,6 +177,8 @@ def from_sparse(csr: csr_array, block: Block) -> HeldValues:
         return csr
     if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         return _in_parts(csr, block)
+    if kind is StorageForm.SHIFTS:
+        return np.asarray(csr[run_starts(block)])
     return from_matrix(csr.toarray(), block) if kind is StorageForm.DENSE else _on_diagonal(csr.diagonal(), kind)
 
 
@@ -173,6 +191,8 @@ def from_matrix(value: Array, block: Block) -> HeldValues:
         from scipy.sparse import csr_array
 
         return from_sparse(csr_array(value), block)
+    if kind is StorageForm.SHIFTS:
+        return value[run_starts(block)]
     return _on_diagonal(np.diagonal(value).copy(), kind)
 
 

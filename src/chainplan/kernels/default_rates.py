@@ -32,11 +32,13 @@ REGIMES: dict[str, tuple[str, ...]] = {
     "matrix sparse": ("call", "n", "m·k", "m·n", "m·nnz"),
     "sparse vector": ("call", "line", "nonzero"),
     "sparse sparse": ("call", "m", "nnz of factors", "nnz of product", "multiplication"),
+    "join shifts": ("call", "meeting"),
     "batch": ("call", "part", "entry", "multiplication"),
     "stack matrix": ("call", "part", "k·n", "m·n", "multiplication"),
     "matrix stack": ("call", "part", "m·k", "m·n", "multiplication"),
     "layers matrix": ("call", "part", "k·n", "m·n", "multiplication"),
     "matrix layers": ("call", "part", "m·k", "m·n", "multiplication"),
+    "lay out": ("call", "nonzero"),
     "densify": ("call", "m·n", "nonzero"),
     "sparsify": ("call", "m·n", "nonzero"),
     "spread": ("call", "m·n", "entry"),
@@ -53,11 +55,13 @@ A matrix times a vector is bound by memory, and reads each entry once; one times
 vectors are repeated with the same matrices, which stay in the caches of a processor where they are small ("gemv") and
 are read from memory again where they are not ("large gemv"). With a vector, sparse blocks and diagonals have rates of
 their own too, because the call is most of their time. The lines of "sparse vector" are rows before a column, and
-columns behind a row.
+columns behind a row. The meetings of "join shifts" are the pairs of runs of which coefficients of the product are sums.
 """
 
 VECTOR_REGIMES = ("gemv", "large gemv", "sparse vector", "diagonal vector")
 """Products with a vector. Rates that were measured without them price these as products with a matrix of one column."""
+SHIFT_REGIMES = ("join shifts", "lay out")
+"""Work on shifts in time. Rates that were measured without it price it by the static ones."""
 MAX_SMALL_ENTRIES = 65_536
 """Entries of the largest matrix that is taken to stay in the caches of a processor between two products."""
 
@@ -88,11 +92,13 @@ STATIC_RATES: RegimeRates = in_femtoseconds(
         "matrix sparse": (19000, 4, 1.1, 0.73, 0.22),
         "sparse vector": (4200, 2, 0.7),
         "sparse sparse": (29000, 10, 2.5, 0, 6.8),
+        "join shifts": (3000, 10),
         "batch": (1100, 17, 0.3, 0.01),
         "stack matrix": (1750, 30, 0.2, 0.2, 0.042),
         "matrix stack": (2500, 25, 0.3, 0.65, 0.035),
         "layers matrix": (2700, 40, 0.2, 0.65, 0.035),
         "matrix layers": (2900, 20, 0.7, 0.85, 0.04),
+        "lay out": (3000, 1.5),
         "densify": (3000, 0.26, 0.6),
         "sparsify": (39000, 3.6, 17),
         "spread": (5000, 0.3, 1.3),

@@ -23,8 +23,9 @@ from chainplan.kernels.default_rates import (
     RegimeRates,
 )
 from chainplan.kernels.storage import StorageForm, form
-from chainplan.structures import Block, BlockDiagonal, Identity, Kronecker, Zero
+from chainplan.structures import Block, BlockDiagonal, Identity, Kronecker, Shifts, Zero
 from chainplan.structures.counts import inner
+from chainplan.structures.shifts import joined
 
 WorkPart = tuple[str, tuple[int, ...]]
 """A regime and its features, in the order of `default_rates.REGIMES`."""
@@ -39,7 +40,7 @@ class ProductRoute(NamedTuple):
     made: StorageForm
 
 
-_SCALED, _DIAGONAL, _DENSE, _SPARSE, _BLOCKS, _KRONECKER, _IMPLIED = (
+_SCALED, _DIAGONAL, _DENSE, _SPARSE, _BLOCKS, _KRONECKER, _IMPLIED, _SHIFTS = (
     StorageForm.SCALED_IDENTITY,
     StorageForm.DIAGONAL,
     StorageForm.DENSE,
@@ -47,6 +48,7 @@ _SCALED, _DIAGONAL, _DENSE, _SPARSE, _BLOCKS, _KRONECKER, _IMPLIED = (
     StorageForm.BLOCK_DIAGONAL,
     StorageForm.KRONECKER,
     StorageForm.IMPLIED,
+    StorageForm.SHIFTS,
 )
 
 DIRECT_ROUTES: dict[tuple[StorageForm, StorageForm], tuple[str, StorageForm]] = {
@@ -70,6 +72,9 @@ DIRECT_ROUTES: dict[tuple[StorageForm, StorageForm], tuple[str, StorageForm]] = 
     (_KRONECKER, _SCALED): ("scale parts", _KRONECKER),
     (_DIAGONAL, _KRONECKER): ("scale parts", _KRONECKER),
     (_KRONECKER, _DIAGONAL): ("scale parts", _KRONECKER),
+    (_SCALED, _SHIFTS): ("scale vector", _SHIFTS),
+    (_SHIFTS, _SCALED): ("scale vector", _SHIFTS),
+    (_SHIFTS, _SHIFTS): ("join shifts", _SHIFTS),
     (_DENSE, _DENSE): ("gemm", _DENSE),
     (_SPARSE, _DENSE): ("sparse matrix", _DENSE),
     (_DENSE, _SPARSE): ("matrix sparse", _DENSE),
@@ -111,6 +116,8 @@ def route(left: Block, right: Block, result: Block, regimes: Container[str] = RE
         return TRIVIAL_ROUTE
     if _IMPLIED in forms:
         return _with_nothing(left, right, forms)
+    if forms not in DIRECT_ROUTES:
+        forms = _laid_out(forms)
     direct = DIRECT_ROUTES.get(forms) if _alike(left, right) else None
     if direct is not None and forms not in _WEIGHED_PAIRS and not (forms == (_SPARSE, _DENSE) and picks(left)):
         return _of_vector(ProductRoute(direct[0], *forms, direct[1]), left, right)
@@ -118,6 +125,12 @@ def route(left: Block, right: Block, result: Block, regimes: Container[str] = RE
     if len(routes) == 1:
         return routes[0]
     return min(routes, key=lambda way: price(STATIC_RATES, parts_of(way, left, right, result, regimes)))
+
+
+def _laid_out(forms: tuple[StorageForm, StorageForm]) -> tuple[StorageForm, StorageForm]:
+    """Return the forms of two factors after shifts were written out as sparse arrays, to meet what is not of them."""
+    left, right = (_SPARSE if one is _SHIFTS else one for one in forms)
+    return left, right
 
 
 def _of_matrices(left: Block, right: Block) -> ProductRoute:
@@ -139,7 +152,8 @@ def _with_nothing(left: Block, right: Block, forms: tuple[StorageForm, StorageFo
     unit, other = (left, forms[1]) if forms[0] is _IMPLIED else (right, forms[0])
     if isinstance(unit.structure, Identity) or other is _IMPLIED:
         return TRIVIAL_ROUTE
-    scaled = {_SCALED: "scale vector", _DIAGONAL: "scale vector", _DENSE: "scale matrix", _SPARSE: "scale sparse"}
+    vectors = dict.fromkeys((_SCALED, _DIAGONAL, _SHIFTS), "scale vector")
+    scaled = vectors | {_DENSE: "scale matrix", _SPARSE: "scale sparse"}
     return ProductRoute(scaled.get(other, "scale parts"), *forms, other)
 
 
@@ -157,7 +171,7 @@ def _candidates(left: Block, right: Block, result: Block) -> Iterator[ProductRou
             yield ProductRoute("take rows", _SPARSE, _DENSE, _DENSE)
         if form(right) is _SPARSE and picks(right.transpose()):
             yield ProductRoute("take columns", _DENSE, _SPARSE, _DENSE)
-    held = form(left), form(right)
+    held = _laid_out((form(left), form(right)))
     if held == (_SPARSE, _SPARSE) and wanted is _SPARSE:
         yield ProductRoute("sparse sparse", _SPARSE, _SPARSE, _SPARSE)
         return
@@ -224,6 +238,8 @@ def converted(block: Block, held: StorageForm, wanted: StorageForm) -> tuple[Wor
     if held is wanted:
         return ()
     cells = block.rows * block.cols
+    if held is _SHIFTS and wanted is _SPARSE:
+        return (("lay out", (1, block.nnz)),)
     if wanted is _DENSE:
         if held is _SPARSE:
             return (("densify", (1, cells, block.nnz)),)
@@ -240,6 +256,8 @@ def elements(block: Block) -> int:
     kind = form(block)
     if kind is _DENSE:
         return block.rows * block.cols
+    if isinstance(block.structure, Shifts):
+        return len(block.structure.runs)
     return block.nnz if kind in (_SPARSE, _BLOCKS, _KRONECKER) else block.rows if kind is _DIAGONAL else 1
 
 
@@ -288,6 +306,13 @@ def multiplications(left: Block, right: Block) -> int:
     return inner(left.structure.column_counts(left.rows, left.cols), right.structure.row_counts(right.rows, right.cols))
 
 
+def _join_shifts(left: Block, right: Block, result: Block) -> tuple[int, ...]:
+    a, b = left.structure, right.structure
+    assert isinstance(a, Shifts)
+    assert isinstance(b, Shifts)
+    return 1, len(joined(a, b).piece)
+
+
 def _batch(left: Block, right: Block, result: Block) -> tuple[int, ...]:
     work = left.nnz * (right.cols // _parts(right))
     return 1, _parts(left), left.nnz + right.nnz + elements(result), work
@@ -322,6 +347,7 @@ FEATURES_OF_REGIMES: dict[str, Callable[[Block, Block, Block], tuple[int, ...]]]
     "matrix sparse": _matrix_sparse,
     "sparse vector": _sparse_vector,
     "sparse sparse": _sparse_sparse,
+    "join shifts": _join_shifts,
     "batch": _batch,
     "stack matrix": _left_parts,
     "matrix stack": _right_parts,

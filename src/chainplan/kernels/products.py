@@ -1,8 +1,9 @@
 """The kernels that multiply two held blocks, in one table by name; `kernels.dispatch` chooses among them.
 
 Diagonals scale the other factor. Stacks and layers go through one batched `matmul`, sparse blocks through the loops of
-scipy (`sparse_products`), matrices through `np.dot`, or through `np.multiply` where the inner size is 1, because
-matmul of numpy does not use BLAS there. Permutations, selections and scatters pick rows or columns (`pick_products`).
+scipy (`sparse_products`), shifts by lists of the runs that meet (`shift_values`), matrices through `np.dot`, or through
+`np.multiply` where the inner size is 1, because matmul of numpy does not use BLAS there. Permutations, selections and
+scatters pick rows or columns (`pick_products`).
 A new kernel is one function, one line in `PRODUCT_KERNELS`, its features in `dispatch`, its rates in `default_rates`,
 and a call to measure in `costs.sample_calls`.
 """
@@ -19,6 +20,7 @@ from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix
 from chainplan.kernels.dispatch import ProductRoute, route
 from chainplan.kernels.narrow_products import NarrowProduct, narrow_product
 from chainplan.kernels.pick_products import put_columns, put_rows, take_columns, take_rows
+from chainplan.kernels.shift_values import join_shifts
 from chainplan.kernels.sparse_products import matrix_sparse, sparse_matrix
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.structures import Block, BlockDiagonal, Dense, Identity, Kronecker, Zero
@@ -248,6 +250,7 @@ PRODUCT_KERNELS: dict[str, Callable[[Block, Block], ValuesProduct]] = {
     "matrix sparse": _matrix_sparse,
     "sparse vector": _sparse_vector,
     "sparse sparse": _plain(_sparse_sparse),
+    "join shifts": join_shifts,
     "batch": _plain(np.matmul),
     "stack matrix": _stack_matrix,
     "matrix stack": _matrix_stack,

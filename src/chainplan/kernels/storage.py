@@ -20,6 +20,7 @@ from chainplan.structures import (
     NegatedIdentity,
     Outline,
     ScaledIdentity,
+    Shifts,
     Sign,
     Zero,
 )
@@ -47,6 +48,8 @@ class StorageForm(Enum):
     """An array of b x r x c: block t holds rows t·r ... and columns t·c ...; 1 x r x c where all blocks are equal."""
     KRONECKER = "kronecker"
     """An array of k x r x c: layer t holds entries (i·k + t, j·k + t); of 1 x r x c where all layers are equal."""
+    SHIFTS = "shifts"
+    """An array of one coefficient for each run."""
     SPARSE = "sparse"
     """A `scipy.sparse.csr_array` of rows x cols."""
     DENSE = "dense"
@@ -62,6 +65,7 @@ _FORM_OF_STRUCTURE = {
     Sign: StorageForm.DIAGONAL,
     BlockDiagonal: StorageForm.BLOCK_DIAGONAL,
     Kronecker: StorageForm.KRONECKER,
+    Shifts: StorageForm.SHIFTS,
     Dense: StorageForm.DENSE,
 }
 

@@ -40,9 +40,9 @@ def accumulate(
     blocks : GivenBlocks
         The partial derivatives of the model: (output, input) -> block of size(output) x size(input), where vertices are
         named by anything hashable. A block is an array of rows x cols, a sparse array of scipy, a vector as
-        `chainplan.DiagonalBlock(vector)`, a number (so many times the identity), a `scipy.sparse.linalg.LinearOperator`
-        or a pair (tangent, adjoint) of functions as for `execute`. Vertices on a cycle are solved together: they are
-        given by y = f(y, x), with the blocks of f.
+        `chainplan.DiagonalBlock(vector)`, lags and leads as `chainplan.ShiftsBlock({-1: 0.5, 0: 1.0})`, a number (so
+        many times the identity), a `scipy.sparse.linalg.LinearOperator` or a pair (tangent, adjoint) of functions as
+        for `execute`. Vertices on a cycle are solved together: they are given by y = f(y, x), with the blocks of f.
     inputs, outputs : Sequence[Hashable]
         The vertices to differentiate by, and those to be differentiated.
     solvers : Mapping[Hashable, SolvePair] | None

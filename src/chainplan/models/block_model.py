@@ -196,7 +196,7 @@ class _ModelWriter:
         read, (m, n) = self._read[place], (self._sizes[output], self._sizes[source])
         name = self._name(f"{self._names[output]}/{self._names[source]}")
         tangent, adjoint = (m * n if there else None for there in read.functions or (False, False))
-        block = Block(m, n, read.structure)
+        block = read.block(m, n)
         self._elementals.append(Elemental(name, self._names[source], target, block, tangent, adjoint))
         self._places[name] = place
 

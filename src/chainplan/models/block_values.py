@@ -16,8 +16,9 @@ from scipy.sparse.linalg import LinearOperator
 from chainplan.errors import ArgumentError
 from chainplan.kernels.storage import HeldValues
 from chainplan.models.recognised import structure_of_values
-from chainplan.structures import DENSE, DIAGONAL, ScaledIdentity, Structure
+from chainplan.structures import DENSE, DIAGONAL, Block, ScaledIdentity, Structure
 from chainplan.values.jacobians import NUMBER_KINDS, GivenJacobian, is_sparse
+from chainplan.values.shifts_block import ShiftsBlock, shifts_structure
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -51,13 +52,24 @@ class DiagonalBlock:
 class ReadBlock(NamedTuple):
     """What is known of a block: rows and columns where it says them, and its structure.
 
-    `functions` says of a block that is given by functions whether there are a tangent and an adjoint.
+    `functions` says of a block that is given by functions whether there are a tangent and an adjoint; `shifts` are what
+    the structure of shifts in time follows from once the size is known.
     """
 
     rows: int | None
     cols: int | None
     structure: Structure
     functions: tuple[bool, bool] | None = None
+    shifts: ShiftsBlock | None = None
+
+    @property
+    def square(self) -> bool:
+        """Whether rows and columns are as many, and the block does not say how many."""
+        return self.rows is None and (self.shifts is not None or isinstance(self.structure, ScaledIdentity))
+
+    def block(self, rows: int, cols: int) -> Block:
+        """Return the block of rows x cols."""
+        return Block(rows, cols, self.structure if self.shifts is None else shifts_structure(self.shifts, rows, cols))
 
 
 def read_block(place: BlockPlace, value: ModelBlock) -> ReadBlock:
@@ -71,17 +83,18 @@ def read_block(place: BlockPlace, value: ModelBlock) -> ReadBlock:
     for reader in _READERS:
         if (found := reader(place, value)) is not None:
             return found
-    kinds = "an array of rows x cols, a sparse array, DiagonalBlock(vector), a number, a LinearOperator or a pair"
-    raise refused(place, f"found {_shown(value)}", f"expected {kinds} (tangent, adjoint). Pass one of them.")
+    kinds = "an array of rows x cols, a sparse array, DiagonalBlock(vector), ShiftsBlock({-1: 0.5}), a number"
+    expected = f"expected {kinds}, a LinearOperator or a pair (tangent, adjoint). Pass one of them."
+    raise refused(place, f"found {_shown(value)}", expected)
 
 
 def given_value(value: ModelBlock) -> GivenJacobian:
-    """Return a block of a model as `execute` takes it: an array, a sparse array, or a pair of functions."""
+    """Return a block of a model as `execute` takes it: an array, a sparse array, shifts, or a pair of functions."""
     if isinstance(value, DiagonalBlock):
         return np.asarray(value.diagonal)
     if isinstance(value, LinearOperator):
         return value.matmat, lambda block: np.asarray(value.rmatmat(block.conj().T)).conj().T
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | ShiftsBlock):
         return value
     if is_sparse(value):
         return value if type(value) is csr_array else csr_array(value)
@@ -115,6 +128,11 @@ def _diagonal(place: BlockPlace, value: ModelBlock) -> ReadBlock | None:
     if vector.ndim != 1 or vector.dtype.kind not in NUMBER_KINDS:
         raise refused(place, f"found a diagonal that is {_shown(vector)}", "expected a vector of numbers. Pass one.")
     return ReadBlock(len(vector), len(vector), DIAGONAL)
+
+
+def _shifts(place: BlockPlace, value: ModelBlock) -> ReadBlock | None:
+    """Read shifts in time."""
+    return ReadBlock(value.size, value.size, DENSE, None, value) if isinstance(value, ShiftsBlock) else None
 
 
 def _sparse(place: BlockPlace, value: ModelBlock) -> ReadBlock | None:
@@ -171,5 +189,5 @@ def _array(place: BlockPlace, value: ModelBlock) -> ReadBlock | None:
     return _by_values(place, array)
 
 
-_READERS = (_number, _diagonal, _operator, _sparse, _pair, _array)
+_READERS = (_number, _diagonal, _shifts, _operator, _sparse, _pair, _array)
 """The readers of each kind, which answer None where a value is of another kind."""

@@ -26,6 +26,7 @@ from chainplan.models.block_values import BlockPlace, DiagonalBlock, GivenBlocks
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block
 from chainplan.values.jacobians import NUMBER_KINDS, called, is_sparse
+from chainplan.values.shifts_block import ShiftsBlock
 
 SolvePair = tuple[Callable[[Array], Array], Callable[[Array], Array]]
 """Two functions of N x c: R_y⁻¹ and its transpose applied to columns."""
@@ -92,6 +93,8 @@ def _written_out(place: BlockPlace, value: ModelBlock, shape: tuple[int, int]) -
         if tangent is None:
             return called(e, Mode.ADJOINT, adjoint, np.eye(m))
         return called(e, Mode.TANGENT, tangent, np.eye(n))
+    if isinstance(held, ShiftsBlock):
+        held = held.matrix(m, n)
     if held.shape == () or (isinstance(value, DiagonalBlock) and held.shape == (m,)):
         places = np.arange(m)
         held = csr_array((np.broadcast_to(held, (m,)), (places, places)), shape=(m, m))

@@ -1,6 +1,6 @@
 """The sizes of the vertices of a model, as they follow from its blocks.
 
-A block with a shape says two sizes; a multiple of the identity says that two sizes are equal.
+A block with a shape says two sizes; a multiple of the identity, or a shift, says that two sizes are equal.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 from chainplan.models.block_values import BlockPlace, ReadBlock, refused
-from chainplan.structures import ScaledIdentity
 
 
 def sizes_of(blocks: Mapping[BlockPlace, ReadBlock]) -> dict[Hashable, int]:
-    """Return the size of each vertex; vertices between which there are only numbers have size 1.
+    """Return the size of each vertex; vertices between which there are only numbers and shifts have size 1.
 
     Raises
     ------
@@ -24,9 +23,7 @@ def sizes_of(blocks: Mapping[BlockPlace, ReadBlock]) -> dict[Hashable, int]:
         for vertex, size, what in zip(place, (block.rows, block.cols), ("rows", "columns"), strict=True):
             if size is not None:
                 _agree(sizes, vertex, size, place, what)
-    numbers = [place for place, block in blocks.items() if isinstance(block.structure, ScaledIdentity)]
-    numbers = [place for place in numbers if blocks[place].rows is None]
-    left = list(numbers)
+    left = [place for place, block in blocks.items() if block.square]
     while left:
         known = [place for place in left if place[0] in sizes or place[1] in sizes]
         for output, source in known or left[:1]:

@@ -14,6 +14,7 @@ from chainplan.structures.envelope import Outline
 from chainplan.structures.identity import Identity, NegatedIdentity
 from chainplan.structures.registry import PLAIN_STRUCTURES, STRUCTURE_NAMES, STRUCTURE_READERS, STRUCTURES, from_spec
 from chainplan.structures.scaled_identity import ScaledIdentity
+from chainplan.structures.shifts import Shifts
 from chainplan.structures.sign import Sign
 from chainplan.structures.unit_entries import UnitEntries
 from chainplan.structures.zero import Zero
@@ -37,6 +38,7 @@ __all__ = [
     "OnDiagonal",
     "Outline",
     "ScaledIdentity",
+    "Shifts",
     "Sign",
     "Structure",
     "UnitEntries",

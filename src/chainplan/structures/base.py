@@ -48,6 +48,9 @@ class Structure(ABC):
     exact: bool = True
     """Whether the counts of a pattern that was listed are exact, and not bounds."""
 
+    meets_lists: ClassVar[bool] = False
+    """Whether products and sums with listed patterns are exact while the structure itself is not listed."""
+
     held_bytes = 64
     """An upper bound on the bytes that the structure takes, everything it caches about itself included."""
 
@@ -112,6 +115,10 @@ class Structure(ABC):
     def valued(self) -> Structure:
         """Return the structure of the block after its rows or columns were multiplied by arbitrary numbers."""
         return self
+
+    def scaled(self) -> Structure:
+        """Return the structure of the block times a number."""
+        return self.valued()
 
     @abstractmethod
     def times(self, right: Structure) -> Structure | None:

@@ -6,7 +6,7 @@ change, and each structure on the diagonal says how.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from chainplan.structures.base import Structure
 from chainplan.structures.counts import LineCounts, constant
@@ -19,6 +19,10 @@ class OnDiagonal(Structure):
     """Base of all structures whose nonzeros lie on the diagonal of a square block."""
 
     __slots__ = ()
+    meets_lists = True
+
+    uniform: ClassVar[bool] = False
+    """Whether one number stands all along the diagonal."""
 
     def misfit(self, rows: int, cols: int) -> str | None:
         return None if rows == cols else f"needs as many rows as columns, not {rows} x {cols}"

@@ -21,6 +21,7 @@ from chainplan.structures.base import Structure, StructureWords
 from chainplan.structures.blocks import BlockDiagonal, Kronecker
 from chainplan.structures.counts import LineCounts
 from chainplan.structures.diagonal import OnDiagonal
+from chainplan.structures.shifts import Shifts
 from chainplan.structures.unit_entries import UnitEntries, units_of_product
 from chainplan.structures.zero import Zero
 
@@ -125,9 +126,17 @@ def outline(structure: Structure, rows: int, cols: int) -> Structure:
         return Outline(ENDLESS_WIDTH, ENDLESS_WIDTH, parts, modulus, structure.units)
     if isinstance(structure, Banded):
         return Outline(structure.lower, structure.upper)
+    if isinstance(structure, Shifts):
+        return _of_shifts(structure)
     if structure.name == "dense":
         return Outline(ENDLESS_WIDTH, ENDLESS_WIDTH)
     return _of_pattern(structure.pattern(rows, cols), structure.units)
+
+
+def _of_shifts(structure: Shifts) -> Outline:
+    """Return the outline of shifts by their offsets alone."""
+    offsets = [offset for offset, _, _ in structure.runs]
+    return Outline(max(0, -min(offsets)), max(0, max(offsets)), 1, gcd(structure.rows, structure.cols, *offsets))
 
 
 def _of_pattern(csr: csr_array, units: UnitEntries | None) -> Outline:

@@ -24,9 +24,7 @@ from chainplan.structures.base import Structure, StructureWords
 from chainplan.structures.counts import LineCounts, runs
 from chainplan.structures.csr import product_strips
 from chainplan.structures.dense import DENSE, Dense
-from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.unit_entries import UnitEntries, units_of_product
-from chainplan.structures.zero import Zero
 
 if TYPE_CHECKING:
     from chainplan._util.arrays import Array
@@ -44,6 +42,7 @@ class Explicit(Structure):
 
     __slots__ = ("__dict__", "__weakref__", "csr", "units")
     name = "sparse"
+    meets_lists = True
 
     def __init__(self, csr: csr_array, units: UnitEntries | None = None) -> None:
         self.csr, self.units = csr, units
@@ -255,7 +254,7 @@ def _of(csr: csr_array, units: UnitEntries | None) -> Structure:
 
 def explicit(structure: Structure, rows: int, cols: int) -> Structure:
     """List the pattern of a structure; structures that combine exactly with listed patterns stay as they are."""
-    if isinstance(structure, OnDiagonal | Zero | Explicit):
+    if structure.meets_lists:
         return structure
     if isinstance(structure, Dense) and rows and cols:
         return structure

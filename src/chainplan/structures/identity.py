@@ -17,6 +17,7 @@ class Identity(OnDiagonal):
 
     __slots__ = ()
     name = "identity"
+    uniform = True
     units = UnitEntries(True, True, 1)
 
     def negated(self) -> Structure:
@@ -34,6 +35,7 @@ class NegatedIdentity(OnDiagonal):
 
     __slots__ = ()
     name = "negated_identity"
+    uniform = True
     units = UnitEntries(True, True, -1)
 
     def negated(self) -> Structure:

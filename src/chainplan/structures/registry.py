@@ -19,6 +19,7 @@ from chainplan.structures.envelope import Outline
 from chainplan.structures.from_indices import coo, permutation, scatter, selection, sparse
 from chainplan.structures.identity import Identity, NegatedIdentity
 from chainplan.structures.scaled_identity import ScaledIdentity
+from chainplan.structures.shifts import Shifts, shifts
 from chainplan.structures.sign import Sign
 from chainplan.structures.zero import Zero
 
@@ -34,6 +35,7 @@ STRUCTURES: tuple[type[Structure], ...] = (
     Banded,
     LowerTriangular,
     UpperTriangular,
+    Shifts,
     Outline,
     Dense,
 )
@@ -59,6 +61,7 @@ PLAIN_STRUCTURES: dict[str, Structure] = {
 
 STRUCTURE_READERS: dict[str, Callable[[object, BlockShape], Structure]] = {
     "banded": banded,
+    "shifts": shifts,
     "block_diagonal": block_diagonal,
     "kronecker": kronecker,
     "permutation": permutation,

@@ -3,9 +3,10 @@
 The cost of a product must not depend on how its factors came about, so one family of structures serves all blocks:
 
 1. *The structures as given*, where they are closed under products and sums: dense and diagonal ones together with
-   bands, or with block-diagonal ones whose numbers of blocks divide each other, or with Kronecker ones likewise. They
-   serve any size, and are exact except for bands of rectangular blocks.
-2. *Listed patterns* for everything else (`structures.explicit`), which are exact, where none gets too large.
+   bands, or with block-diagonal ones whose numbers of blocks divide each other, or with Kronecker ones likewise; and
+   shifts with multiples of the identity. They serve any size, and are exact except for bands of rectangular blocks.
+2. *Listed patterns* for everything else (`structures.explicit`), which are exact, where none gets too large. Shifts
+   stay shifts among each other.
 3. *Products of listed patterns* (`structures.large_patterns`), where the blocks are listed and their products need not
    be. These are counted exactly where that is quick, and are otherwise bounded from above and from below.
 4. *Outlines* beyond that (`structures.envelope`), which are upper bounds.
@@ -26,6 +27,7 @@ from chainplan.structures import (
     Dense,
     Kronecker,
     OnDiagonal,
+    Shifts,
     Structure,
     Zero,
     product_fma,
@@ -131,10 +133,18 @@ def closed_as_given(blocks: Sequence[Block]) -> bool | None:
     special = [b for b in blocks if not isinstance(b.structure, (Dense, OnDiagonal, Zero))]
     if all(isinstance(b.structure, Banded) for b in special):
         return all(b.rows == b.cols for b in special)
+    if all(isinstance(b.structure, Shifts) for b in special) and all(_meets_shifts(b) for b in blocks):
+        return True
     parts = [b.structure for b in special if isinstance(b.structure, BlockDiagonal | Kronecker)]
     if len(parts) < len(special) or len({type(s) for s in parts if s.count > 1}) > 1:
         return None
     return True if all(b % a == 0 for a, b in pairwise(sorted({s.count for s in parts}))) else None
+
+
+def _meets_shifts(block: Block) -> bool:
+    """Say whether products and sums of a block with shifts in time are shifts again."""
+    structure = block.structure
+    return isinstance(structure, Shifts | Zero) or (isinstance(structure, OnDiagonal) and structure.uniform)
 
 
 def _patterns_fit(edges: Sequence[ElementalBlock], order: Iterable[str]) -> bool:

@@ -11,6 +11,7 @@ class ScaledIdentity(OnDiagonal):
 
     __slots__ = ()
     name = "scaled_identity"
+    uniform = True
 
     def signed(self) -> Structure:
         return DIAGONAL
@@ -19,4 +20,4 @@ class ScaledIdentity(OnDiagonal):
         return DIAGONAL
 
     def times(self, right: Structure) -> Structure | None:
-        return self if isinstance(right, ScaledIdentity) else right.valued()
+        return self if isinstance(right, ScaledIdentity) else right.scaled()

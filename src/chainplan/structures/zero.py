@@ -16,6 +16,7 @@ class Zero(Structure):
 
     __slots__ = ()
     name = "zero"
+    meets_lists = True
 
     def column_counts(self, rows: int, cols: int) -> LineCounts:
         return constant(cols, 0)

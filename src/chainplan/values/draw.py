@@ -15,7 +15,7 @@ from chainplan._util.arrays import Array, DType
 from chainplan.kernels.convert import as_matrix, as_sparse, given_away, known, part_count, part_shape
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Graph
-from chainplan.structures import Block, Dense, Sign
+from chainplan.structures import Block, Dense, Shifts, Sign
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -54,6 +54,8 @@ def _draw_block(rng: np.random.Generator, block: Block, dtype: DType) -> HeldVal
         return _numbers(rng, () if kind is StorageForm.SCALED_IDENTITY else (rows,), dtype, 1)
     if kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
         return _numbers(rng, (part_count(block), *part_shape(block)), dtype, per_row)
+    if isinstance(block.structure, Shifts):
+        return _numbers(rng, (len(block.structure.runs),), dtype, per_row)
     if isinstance(block.structure, Dense):
         return _numbers(rng, (rows, cols), dtype, per_row)
     csr = block.structure.pattern(rows, cols)

@@ -9,6 +9,7 @@ import numpy as np
 from chainplan.errors import ExecutionError
 from chainplan.problem.graph import Graph
 from chainplan.values.jacobians import GivenJacobian, is_sparse
+from chainplan.values.shifts_block import ShiftsBlock
 
 
 def with_equal(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> Mapping[str, GivenJacobian]:
@@ -57,6 +58,8 @@ def _alike(one: GivenJacobian, other: GivenJacobian) -> bool:
         return True
     if isinstance(one, tuple) or isinstance(other, tuple):
         return type(one) is type(other) and bool(one == other)
+    if isinstance(one, ShiftsBlock) or isinstance(other, ShiftsBlock):
+        return type(one) is type(other) and bool(one.coefficients == other.coefficients)
     if is_sparse(one) or is_sparse(other):
         return is_sparse(one) and is_sparse(other) and one.shape == other.shape and (one != other).nnz == 0
     return np.array_equal(np.asarray(one), np.asarray(other), equal_nan=np.asarray(one).dtype.kind in "fc")

@@ -31,10 +31,11 @@ from chainplan.kernels.convert import (
 )
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Elemental, Mode
-from chainplan.structures import Banded, Block, Dense, ScaledIdentity, Sign, Structure
+from chainplan.structures import Banded, Block, Dense, ScaledIdentity, Shifts, Sign, Structure
 from chainplan.structures.banded import ENDLESS_WIDTH
 from chainplan.structures.explicit import Explicit
 from chainplan.values.references import fetched, fetched_part, has_parts, is_reference
+from chainplan.values.shifts_block import ShiftsBlock, coefficients_on
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -58,7 +59,7 @@ def common_dtype(given: Iterable[GivenJacobian], wanted: DTypeLike | None = None
             raise refuse("dtype", wanted, "a dtype of numbers", "Pass dtype='float64', say.")
         return dtype
     arrays = (value for value in given if type(value) is not tuple)
-    dtypes = {value.dtype for value in arrays if isinstance(value, np.ndarray) or is_sparse(value)}
+    dtypes = {value.dtype for value in arrays if isinstance(value, np.ndarray | ShiftsBlock) or is_sparse(value)}
     common: DType = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
     return common
 
@@ -109,13 +110,20 @@ def _require_numbers(e: Elemental, array: HeldValues) -> None:
 
 
 def _array(e: Elemental, given: GivenJacobian, block: Block | None = None) -> HeldValues:
-    """Turn what was given for an elemental into an array.
+    """Turn what was given for an elemental into an array; shifts become coefficients where its block has their runs.
 
     Raises
     ------
     ExecutionError
         Where it cannot become an array, because it is a list with rows of several lengths.
     """
+    if isinstance(given, ShiftsBlock):
+        made = (
+            coefficients_on(block.structure, given)
+            if block is not None and isinstance(block.structure, Shifts)
+            else None
+        )
+        return given.matrix(e.block.rows, e.block.cols) if made is None else made
     try:
         return native(given if is_sparse(given) else np.asarray(given))
     except ValueError:
@@ -137,6 +145,8 @@ def _shapes(block: Block) -> str:
         shapes.append(f"({block.rows},)")
     elif isinstance(block.structure, Explicit):
         shapes.append(f"({block.nnz},)")
+    elif isinstance(block.structure, Shifts):
+        shapes.append(f"({len(block.structure.runs)},), one coefficient for each shift")
     elif (diagonals := band_shape(block)) is not None:
         shapes.append(f"{diagonals}, its diagonals from above")
     elif kind in (StorageForm.BLOCK_DIAGONAL, StorageForm.KRONECKER):
@@ -151,6 +161,8 @@ def _compact(array: Array, block: Block) -> HeldValues:
     if kind is StorageForm.SCALED_IDENTITY and array.shape == ():
         return array
     if kind is StorageForm.DIAGONAL and array.shape == (block.rows,):
+        return array
+    if isinstance(block.structure, Shifts) and array.shape == (len(block.structure.runs),):
         return array
     if isinstance(block.structure, Explicit) and array.shape == (block.nnz,):
         pattern = block.structure.csr
@@ -218,6 +230,10 @@ def _has_values(csr: csr_array, nonzeros: int, structure: Structure) -> bool:
     """Say whether an array that fits the pattern of a structure also has the values that the structure prescribes."""
     if isinstance(structure, ScaledIdentity):
         return len(set(csr.diagonal().tolist())) <= 1
+    if isinstance(structure, Shifts):
+        block = Block(*csr.shape, structure)
+        uneven: csr_array = csr - as_sparse(from_sparse(csr, block), block, None)
+        return bool(uneven.count_nonzero() == 0)
     units = structure.units
     if units is None:
         return True

@@ -137,10 +137,16 @@ def number_or_text(text: str) -> int | str:
     return int(whole + fraction) * 10 ** (exponent - len(fraction)) if fits else text
 
 
+def signed_or_text(text: str) -> int | str:
+    """Return the whole number that a text is, which may have a minus before it, or else the text itself."""
+    number = number_or_text(text.removeprefix("-"))
+    return text if isinstance(number, str) else -number if text.startswith("-") else number
+
+
 def plain(node: LocatedNode) -> Any:
     """Turn a node into a Python value: a whole number where it is written plainly, text, a list or a mapping."""
     if isinstance(node, ScalarNode):
-        return number_or_text(node.text) if node.spelling is ScalarSpelling.PLAIN else node.text
+        return signed_or_text(node.text) if node.spelling is ScalarSpelling.PLAIN else node.text
     if isinstance(node, SequenceNode):
         return node.listed if node.listed is not None else [plain(item) for item in node.items]
     return {key: plain(node.values[key]) for key in node.keys}
