@@ -1,4 +1,4 @@
-"""EntryValues picked and added up by indices that are known while tracing: slices, reshapes and sums where they do.
+"""Values picked and added up by indices that are known while tracing: slices, reshapes and sums where they do.
 
 XLA compiles a gather or a scatter at constant indices like any other: entry by entry, and hardly fused with its
 neighbours. On a CPU a scatter runs one update after the other. Most indices of a program are regular, because they come
