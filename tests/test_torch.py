@@ -15,9 +15,11 @@ from torch.utils._pytree import tree_flatten  # noqa: E402
 
 import chainplan  # noqa: E402
 from chainplan.torch import choice, jacobian  # noqa: E402
+from chainplan.torch.accelerator_rates import ACCELERATOR_SECONDS  # noqa: E402
 from chainplan.torch.call import TensorCall  # noqa: E402
 from chainplan.torch.choice import Asked, program_of_plan, programs_of_modes  # noqa: E402
 from chainplan.torch.errors import NotTraced  # noqa: E402
+from chainplan.torch.program_time import UNIT_SECONDS, predicted_seconds  # noqa: E402
 from chainplan.torch.trace import examples, trace  # noqa: E402
 from tests.torch_functions import CASES, drawn  # noqa: E402
 
@@ -113,6 +115,26 @@ def test_the_fastest_is_found_by_timing() -> None:
     made = jacobian(case.function, tune=True)
     assert_same(made(*case.args), torch.func.jacrev(case.function)(*case.args))
     assert made.way(*case.args) in ("plan", "jacrev", "jacfwd")
+
+
+def test_accelerators_have_rates_of_their_own() -> None:
+    """Many small operations take longer than one large product there; `meta` stands for a device that is no CPU."""
+
+    def in_steps(x: Any) -> Any:
+        for _ in range(20):
+            x = torch.tanh(x)
+        return x
+
+    def at_once(x: Any) -> Any:
+        return x @ torch.ones(400, 400, device=x.device)
+
+    def seconds(f: Callable[..., Any], rows: int, device: str) -> float:
+        x = torch.ones(rows, 400 if f is at_once else 4, device=device)
+        return predicted_seconds(trace(f, [x]))
+
+    assert seconds(in_steps, 1, "cpu") < seconds(at_once, 400, "cpu")
+    assert seconds(in_steps, 1, "meta") > seconds(at_once, 400, "meta")
+    assert ACCELERATOR_SECONDS.keys() == UNIT_SECONDS.keys()
 
 
 BATCHED = torch.nn.Sequential(torch.nn.Linear(20, 30), torch.nn.Tanh(), torch.nn.Linear(30, 10)).double()

@@ -2,7 +2,8 @@
 
 Plans and modes are compared by what will run, so that both are traced to graphs and read by one rule. Starting an
 operation takes a time of its own; then come its multiply-adds, its evaluations and the bytes that it moves. In a batch
-every operation that depends on an argument does its work once for each point. Only ratios of predictions are used.
+every operation that depends on an argument does its work once for each point, and takes longer to start under
+`torch.vmap`. An accelerator has rates of its own. Only ratios of predictions are used.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_leaves
 
+from chainplan.torch.accelerator_rates import ACCELERATOR_SECONDS
 from chainplan.torch.operations import LAID_OUT, LINEAR_ALGEBRA, MATRIX_PRODUCTS, VIEWS, name_of, names
 from chainplan.torch.types import Value
 
 UNIT_SECONDS = {
     "views": 2e-6,
+    "batched_views": 2e-6,
     "starts": 2.5e-6,
+    "batched_starts": 2.5e-6,
     "fma": 7e-11,
     "thin_fma": 1.2e-10,
     "near_bytes": 1.5e-11,
@@ -33,7 +37,7 @@ UNIT_SECONDS = {
     "linalg_starts": 2.6e-6,
     "others": 1.4e-10,
 }
-"""Seconds per unit of each kind of work: operations, multiply-adds, bytes or entries."""
+"""Seconds per unit of each kind of work on a CPU: operations, multiply-adds, bytes or entries."""
 
 THIN_SIDE = 4
 """A matrix product with a side below this one runs at the speed of memory."""
@@ -56,7 +60,14 @@ _GATHERS = names("index_select gather index index_add scatter index_put embeddin
 
 def predicted_seconds(graph: GraphModule, batch: int = 1) -> float:
     """Predict the seconds that a call of a program takes, on a batch of that many points."""
-    return sum(UNIT_SECONDS[kind] * amount for kind, amount in work_of(graph, batch).items())
+    unit_seconds = UNIT_SECONDS if _runs_on_cpu(graph) else ACCELERATOR_SECONDS
+    return sum(unit_seconds[kind] * amount for kind, amount in work_of(graph, batch).items())
+
+
+def _runs_on_cpu(graph: GraphModule) -> bool:
+    """Say whether all arguments of a program are on the CPU."""
+    given = [node.meta.get("val") for node in graph.graph.nodes if node.op == "placeholder"]
+    return all(tensor.device.type == "cpu" for tensor in _tensors(given))
 
 
 def work_of(graph: GraphModule, batch: int = 1) -> Counter[str]:
@@ -75,11 +86,11 @@ def work_of(graph: GraphModule, batch: int = 1) -> Counter[str]:
 
 def _count(work: Counter[str], node: Node, batch: int) -> None:
     """Count an operation, done for each point of a batch."""
-    name = name_of(node)
+    name, batched = name_of(node), "batched_" if batch > 1 else ""
     if name in VIEWS and not _copies(node):
-        work["views"] += 1
+        work[f"{batched}views"] += 1
         return
-    work["starts"] += 1
+    work[f"{batched}starts"] += 1
     for tensor in _tensors([operand.meta.get("val") for operand in node.all_input_nodes]):
         size = batch * _stored(tensor)
         work["near_bytes" if size <= MAX_NEAR_BYTES else "read_bytes"] += size
