@@ -16,6 +16,7 @@ from scipy.sparse import csr_array, issparse, load_npz, save_npz
 
 import chainplan
 from chainplan.distributed import cluster, inputs, worker_tasks
+from chainplan.distributed.executors.dask_cluster import DaskExecutor
 from chainplan.distributed.split import Axis
 from chainplan.errors import ExecutionError
 from chainplan.values import references
@@ -99,7 +100,7 @@ def test_references_on_a_cluster(
 ) -> None:
     """With a limit of 20 kB blocks of up to 11 kB are split, and parts of them are read."""
     monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", 0)
-    monkeypatch.setattr(cluster, "_limit", lambda client: limit)
+    monkeypatch.setattr(DaskExecutor, "limit", lambda executor: limit)
     problem = chainplan.chain(SIZES)
     values = draw(problem.graph, 0, np.int64)
     for solver in ("forward", "reverse"):
@@ -183,7 +184,7 @@ def test_outputs_stay_on_the_workers_and_are_given_again(client: Any, monkeypatc
     whole = chainplan.chain([30, 40, 25])
     expected = chainplan.execute(chainplan.plan(first), a)["x2", "x0"]
     for limit in (None, 12_000):
-        monkeypatch.setattr(cluster, "_limit", lambda client, limit=limit: limit)
+        monkeypatch.setattr(DaskExecutor, "limit", lambda executor, limit=limit: limit)
         handle: Any = chainplan.execute(chainplan.plan(first), a, backend="dask", scheduler=client, gather=False)[
             "x2", "x0"
         ]
@@ -193,7 +194,7 @@ def test_outputs_stay_on_the_workers_and_are_given_again(client: Any, monkeypatc
         assert np.array_equal(handle.result(), expected)
         given = {"F1": handle, "F2": b["F1"]}
         for limits in (None, 10_000):
-            monkeypatch.setattr(cluster, "_limit", lambda client, limit=limits: limit)
+            monkeypatch.setattr(DaskExecutor, "limit", lambda executor, limit=limits: limit)
             found = chainplan.execute(chainplan.plan(whole), given, backend="dask", scheduler=client)
             _require_equal(found, chainplan.execute(chainplan.plan(whole), {"F1": expected, "F2": b["F1"]}))
         _require_equal(chainplan.execute(chainplan.plan(whole), given), found)
@@ -213,7 +214,7 @@ def test_a_future_is_a_jacobian(client: Any) -> None:
 def test_outputs_are_written_by_the_workers(
     client: Any, limit: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "_limit", lambda client: limit)
+    monkeypatch.setattr(DaskExecutor, "limit", lambda executor: limit)
     for sizes in ([30, 20, 40], [40, 20, 30]):
         problem = chainplan.chain(sizes)
         values = draw(problem.graph, 1, np.int64)

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from chainplan._util.arrays import Array, DType
 from chainplan.costs.timed import WEIGHTED_COST
+from chainplan.distributed.chains import with_chains
 from chainplan.distributed.checkpoint import Checkpoint
 from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecutor, TaskHandle
 from chainplan.distributed.executors.registry import TASK_BACKENDS
@@ -203,6 +204,8 @@ class ClusterPlan:
         if checkpoint is not None:
             kept_blocks = Checkpoint(checkpoint, self._plan, run, self._options.wrap)
             made = kept_blocks.resumed(made, self._room, self._seconds)
+        if self._executor.slow_to_send:
+            made = with_chains(made, run)
         inputs = GivenInputs(self._executor, self._plan, made, run)
         common = self._token, run.dtype.str, self._options.wrap
         handles = RunSubmission(self._executor, made, inputs, common, progress).finish()

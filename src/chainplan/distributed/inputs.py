@@ -175,7 +175,7 @@ class GivenInputs:
             return len(self._pickled.get(of.elemental, b""))
         if of.position in self._loaders:
             return len(self._loaders[of.position])
-        return 0 if is_reference(self._run.values[of.position]) else _bytes_held(self.value(arg))
+        return 0 if is_reference(self._run.values[of.position]) else bytes_held(self.value(arg))
 
 
 def _is_loader(value: object) -> bool:
@@ -215,7 +215,7 @@ def pickled(what: str, value: object) -> bytes:
         ) from None
 
 
-def _bytes_held(value: HeldValues) -> int:
+def bytes_held(value: HeldValues) -> int:
     """The bytes of the arrays of a block."""
     if value is None:
         return 0

@@ -11,7 +11,7 @@ how many seconds it takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from chainplan._util.task_threads import ranks
@@ -80,6 +80,23 @@ class Skeleton:
     outputs: dict[int, BlockPieces]
     blocks: tuple[Block, ...]
     prices: tuple[int, ...]
+
+
+def renumbered(made: Skeleton, tasks: Mapping[int, TaskNode]) -> Skeleton:
+    """The skeleton of the tasks that are left, by their numbers among all tasks."""
+    place = {task: i for i, task in enumerate(tasks)}
+
+    def moved(arg: TaskArgument) -> TaskArgument:
+        return TaskResult(place[arg.task]) if isinstance(arg, TaskResult) else arg
+
+    outputs = {
+        position: BlockPieces(
+            axis, tuple((start, stop, TaskResult(place[piece.task])) for start, stop, piece in pieces)
+        )
+        for position, (axis, pieces) in made.outputs.items()
+    }
+    nodes = tuple(task._replace(reads=tuple(map(moved, task.reads))) for task in tasks.values())
+    return replace(made, tasks=nodes, outputs=outputs)
 
 
 def skeleton(plan: Plan, candidate: Candidate, room: TaskRoom, short: int, seconds: Mapping[str, float]) -> Skeleton:

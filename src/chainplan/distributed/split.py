@@ -117,7 +117,7 @@ class TaskRoom:
         if self.limit is None:
             return {}
         blocks = [typed.block for typed in candidate.replay.blocks]
-        sizes = [self.bytes(block) for block in blocks]
+        sizes = self._sizes(candidate)
         return {
             position: self._split(position, step, sizes, blocks)
             for position, step in enumerate(candidate.plan.steps)
@@ -128,9 +128,18 @@ class TaskRoom:
         """The steps whose blocks take so much memory that no other step should share their task."""
         if self.limit is None:
             return frozenset()
-        sizes = [self.bytes(typed.block) for typed in candidate.replay.blocks]
+        sizes = self._sizes(candidate)
         steps = enumerate(candidate.plan.steps)
         return frozenset(position for position, step in steps if 4 * self._taken(position, step, sizes) > self.limit)
+
+    def _sizes(self, candidate: Candidate) -> list[int]:
+        """The bytes of the block of each step; a large pattern that was given is known better than a plan counts it."""
+        own, steps = candidate.plan.graph.declared, candidate.plan.steps
+        sizes = [self.bytes(typed.block) for typed in candidate.replay.blocks]
+        return [
+            min(size, self.bytes(own[step.elemental].block)) if isinstance(step, Load) else size
+            for size, step in zip(sizes, steps, strict=True)
+        ]
 
     def bytes(self, block: Block) -> int:
         """The bytes that a block takes in the form in which it is held."""

@@ -3,7 +3,8 @@
 The client holds the block of a task until the tasks that read it are done, so that blocks leave the workers as early as
 in a run in one process, and a block that was computed stays when others must be sent again. The scheduler has the
 blocks of a lost worker computed again by itself; what depends on arrays that were scattered to that worker is cancelled
-by it, and sent again from here.
+by it, and sent again from here. Chains are sent as slices, a few at a time (see `chains`), and what reads their result
+when it is there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from time import monotonic
 from uuid import uuid4
 
+from chainplan.distributed.chains import ChainRun, ChainTask
 from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecutor, TaskHandle
 from chainplan.distributed.inputs import GivenInputs, GivenSource, SentArgument
 from chainplan.distributed.skeleton import Skeleton, TaskArgument, TaskKey, TaskResult
@@ -53,6 +55,12 @@ class RunSubmission:
         self._common, self._progress = common, progress
         self._outputs = {made.task for block in skeleton.outputs.values() for _, _, made in block.pieces}
         self._reads = [{arg.task for arg in task.reads if isinstance(arg, TaskResult)} for task in self._tasks]
+        self._chains = {
+            number: ChainRun(task.call.links, executor, inputs)
+            for number, task in enumerate(self._tasks)
+            if isinstance(task.call, ChainTask)
+        }
+        self._in_all = len(self._tasks) + sum(chain.length - 1 for chain in self._chains.values())
         self._held: dict[int, TaskHandle] = {}
         self._finished: set[int] = set()
         self._start = self._reported = monotonic()
@@ -68,11 +76,13 @@ class RunSubmission:
         try:
             losses, done = 0, 0
             while losses < MAX_LOSSES:
-                if self._wait(self._send()):
+                self._send()
+                if self._wait():
                     return {task: self._held[task] for task in self._outputs}
-                losses, done = (losses + 1 if len(self._finished) <= done else 1), len(self._finished)
+                losses, done = (losses + 1 if self._done() <= done else 1), self._done()
         except BaseException:
-            self._executor.cancel(list(self._held.values()))
+            chained = [chain.result for chain in self._chains.values() if chain.result is not None]
+            self._executor.cancel([*self._held.values(), *chained])
             raise
         raise ExecutionError(
             f"workers die again and again, with arrays that were sent to them; in flight were {self._in_flight()}. "
@@ -82,16 +92,39 @@ class RunSubmission:
     def _in_flight(self) -> str:
         """The names of the first tasks whose operands are there."""
         ready = (task for task in self._held if task not in self._finished and self._reads[task] <= self._finished)
-        return ", ".join(f"'{self._tasks[task].name}'" for task in sorted(ready)[:3]) or "none"
+        return ", ".join(f"'{self._name(task)}'" for task in sorted(ready)[:3]) or "none"
 
-    def _send(self) -> list[int]:
-        """Send the tasks whose results are missing; return their numbers."""
-        missing = self._missing()
-        self._inputs.send({arg for i in missing for arg in self._tasks[i].reads if not isinstance(arg, TaskResult)})
-        name = uuid4().hex[:12]
-        handles = self._executor.send(self._graph(missing, name), [self._key(i, name) for i in missing])
-        self._held.update(zip(missing, handles, strict=True))
-        return missing
+    def _name(self, task: int) -> str:
+        return self._chains[task].name if task in self._chains else self._tasks[task].name
+
+    def _done(self) -> int:
+        """How many tasks are done, those in chains included."""
+        chained = sum(chain.done for chain in self._chains.values())
+        return chained + len(self._finished.difference(self._chains))
+
+    def _send(self) -> None:
+        """Send the tasks whose results are missing, but for those that wait for a chain."""
+        ready = self._without_waiting(self._missing())
+        missing = [i for i in ready if i not in self._chains]
+        if missing:
+            self._inputs.send({arg for i in missing for arg in self._tasks[i].reads if not isinstance(arg, TaskResult)})
+            name = uuid4().hex[:12]
+            handles = self._executor.send(self._graph(missing, name), [self._key(i, name) for i in missing])
+            self._held.update(zip(missing, handles, strict=True))
+        for i in ready:
+            if i in self._chains:
+                before = [ResultOf(self._held[task].key) for task in self._reads[i]]
+                self._held[i] = self._chains[i].send(self._common, before)
+
+    def _without_waiting(self, missing: Sequence[int]) -> list[int]:
+        """Those of some tasks that wait for no chain."""
+        waiting, ready = {i for i in self._chains if i not in self._finished}, list[int]()
+        for i in missing:
+            if self._reads[i] & waiting:
+                waiting.add(i)
+            else:
+                ready.append(i)
+        return ready
 
     def _missing(self) -> list[int]:
         """The tasks whose results are needed, and neither there nor on their way."""
@@ -136,8 +169,8 @@ class RunSubmission:
             graph[self._key(number, name)] = SentTask(token, node.call, (*common, *operands), node.rank)
         return graph
 
-    def _wait(self, sent: Sequence[int]) -> bool:
-        """Wait for the outputs; say whether they are there, or tasks must be sent again."""
+    def _wait(self) -> bool:
+        """Wait for the outputs; say whether they are there, or tasks must be sent, some of them again."""
         place = {handle.key: task for task, handle in self._held.items() if task not in self._finished}
         awaited = self._outputs - self._finished
         batches = self._executor.completed([self._held[task] for task in place.values()])
@@ -150,8 +183,22 @@ class RunSubmission:
                 if handle.status != "finished":
                     self._require_alive(handle)
                     return False
+                if task in self._chains and not self._advance(task):
+                    return False
                 awaited.discard(task)
                 self._finish_task(task)
+                if task in self._chains and awaited:
+                    return False
+        return True
+
+    def _advance(self, task: int) -> bool:
+        """Take note of how far a chain is; say whether it is done."""
+        chain = self._chains[task]
+        del self._held[task]
+        if not chain.advance():
+            return False
+        assert chain.result is not None, "slices were sent"
+        self._held[task] = chain.result
         return True
 
     def _finish_task(self, task: int) -> None:
@@ -167,11 +214,11 @@ class RunSubmission:
         now = monotonic()
         if self._progress is not None and now - self._reported >= SECONDS_PER_REPORT:
             self._reported = now
-            self._progress(RunProgress(len(self._finished), len(self._tasks), now - self._start))
+            self._progress(RunProgress(self._done(), self._in_all, now - self._start))
         self._require_running()
 
     def _require_running(self) -> None:
-        self._executor.require_running(f"{len(self._finished)} of {len(self._tasks)} tasks were done")
+        self._executor.require_running(f"{self._done()} of {self._in_all} tasks were done")
 
     def _require_alive(self, handle: TaskHandle) -> None:
         """Raise what a task has raised; one that was lost is sent again."""

@@ -56,9 +56,12 @@ class TaskExecutor(ABC):
     ----------
     in_process : bool
         Whether tasks run in this process, so that nothing has to be pickled.
+    slow_to_send : bool
+        Whether sending a task takes milliseconds, so that short ones that run one after another should share one.
     """
 
     in_process = False
+    slow_to_send = False
 
     @abstractmethod
     def limit(self) -> int | None:

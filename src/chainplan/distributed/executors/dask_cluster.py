@@ -38,6 +38,8 @@ class DaskExecutor(TaskExecutor):
         The client of the cluster.
     """
 
+    slow_to_send = True
+
     def __init__(self, client: Client) -> None:
         self._client = client
 
