@@ -17,13 +17,13 @@ import pytest
 import chainplan
 from chainplan.distributed import chains
 from chainplan.distributed.chains import (
-    ChainLink,
     ChainTask,
     DoneTask,
     PartOfChain,
     PickledChain,
     SentChain,
     SliceTask,
+    TaskLink,
     with_chains,
 )
 from chainplan.distributed.executors.dask_cluster import DaskExecutor
@@ -159,7 +159,7 @@ def test_errors_in_a_chain_come_through(client: Any, tmp_path: Path) -> None:
 
 
 def test_a_slice_goes_on_where_the_one_before_it_stopped() -> None:
-    links = tuple(ChainLink(_sum_of, places) for places in ((None, 0), (1, None), (None, 0)))
+    links = tuple(TaskLink(_sum_of, places) for places in ((None, 0), (1, None), (None, 0)))
     chain = PickledChain(pickle.dumps(SentChain(links, (1, 10))))
     plan: Any = None
     part = SliceTask(0.0, True)(plan, "<i8", False, chain, 5)

@@ -243,7 +243,7 @@ def test_what_is_said_of_clusters_alone_is_refused_here() -> None:
     given = {"F1": np.ones((3, 2))}
     refused: list[dict[str, Any]] = [{"gather": False}, {"to": "."}, {"seconds": {}}, {"progress": print}]
     for options in refused:
-        with pytest.raises(ExecutionError, match="found one with the backend 'numpy'; expected it with one that runs tasks"):
+        with pytest.raises(ExecutionError, match="found one with the backend 'numpy'; expected it with one that runs"):
             chainplan.execute(result, given, **options)
     with pytest.raises(ExecutionError, match="gather: found False without a scheduler"):
         chainplan.execute(result, given, backend="dask", gather=False)

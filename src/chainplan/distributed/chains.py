@@ -58,7 +58,7 @@ class ChainTask:
         raise AssertionError("a chain is sent as slices")
 
 
-class ChainLink(NamedTuple):
+class TaskLink(NamedTuple):
     """A task of a chain on a worker: its operands are the values at `places`, that before it at None."""
 
     call: WorkerTask
@@ -68,7 +68,7 @@ class ChainLink(NamedTuple):
 class SentChain(NamedTuple):
     """A chain on a worker: its tasks, and the values that were given for them."""
 
-    links: tuple[ChainLink, ...]
+    links: tuple[TaskLink, ...]
     values: tuple[TaskOperand, ...]
 
 
@@ -187,7 +187,7 @@ class ChainRun:
     def _sent(self) -> PickledChain:
         """The chain as workers get it."""
         place: dict[TaskArgument, int] = {}
-        links = [ChainLink(node.call, tuple(_place(arg, place) for arg in node.reads)) for node in self._links]
+        links = [TaskLink(node.call, tuple(_place(arg, place) for arg in node.reads)) for node in self._links]
         return PickledChain(dumps(SentChain(tuple(links), tuple(self._inputs.value(arg) for arg in place))))
 
 
