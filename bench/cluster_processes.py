@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import distributed
-import psutil
 from distributed import Worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
+import chainplan
 from chainplan.distributed.worker_tasks import ReferencedPart
 from chainplan.values.jacobians import is_sparse
 
@@ -71,8 +71,8 @@ class ReadCounter(WorkerPlugin):  # type: ignore[misc]
         worker.read_bytes = 0
         fetch = ReferencedPart.fetch
 
-        def counted(part: ReferencedPart, *given: Any) -> Any:
-            value: Any = fetch(part, *given)
+        def counted(part: ReferencedPart, plan: chainplan.Plan, dtype: str) -> Any:
+            value: Any = fetch(part, plan, dtype)
             parts = (value.data, value.indices, value.indptr) if is_sparse(value) else (value,)
             worker.read_bytes += sum(part.nbytes for part in parts)
             return value
@@ -102,11 +102,15 @@ class TrafficMeter:
 
 
 def _resident() -> int:
-    return int(psutil.Process().memory_info().rss)
+    return _memory("VmRSS")
 
 
 def _told(dask_worker: Worker) -> tuple[int, int, int]:
     """Bytes that a worker read by reference, those that it got from other workers, and its peak."""
+    return dask_worker.read_bytes, sum(one["total"] for one in dask_worker.transfer_incoming_log), _memory("VmHWM")
+
+
+def _memory(kind: str) -> int:
+    """The bytes of this process, as Linux tells them."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
-    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    return dask_worker.read_bytes, sum(one["total"] for one in dask_worker.transfer_incoming_log), 1024 * peak
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith(kind))

@@ -98,7 +98,7 @@ def _equal(path: str, expected: Any) -> bool:
         return bool(np.array_equal(np.load(path, mmap_mode="r"), expected))
     from scipy.sparse import load_npz
 
-    return (load_npz(path) != expected).nnz == 0
+    return int((load_npz(path) != expected).nnz) == 0
 
 
 def main(names: Sequence[str], times: int) -> int:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecutor, TaskHandle
-from chainplan.distributed.inputs import GivenInputs, bytes_held
+from chainplan.distributed.inputs import GivenInputs, SentArgument, bytes_held
 from chainplan.distributed.skeleton import (
     GivenPart,
     Skeleton,
@@ -186,12 +186,12 @@ class ChainRun:
 
     def _sent(self) -> PickledChain:
         """The chain as workers get it."""
-        place: dict[TaskArgument, int] = {}
+        place: dict[SentArgument, int] = {}
         links = [TaskLink(node.call, tuple(_place(arg, place) for arg in node.reads)) for node in self._links]
         return PickledChain(dumps(SentChain(tuple(links), tuple(self._inputs.value(arg) for arg in place))))
 
 
-def _place(arg: TaskArgument, place: dict[TaskArgument, int]) -> int | None:
+def _place(arg: TaskArgument, place: dict[SentArgument, int]) -> int | None:
     """Where what was given stands among the values of a chain; None for what another task made."""
     return None if isinstance(arg, TaskResult) else place.setdefault(arg, len(place))
 
