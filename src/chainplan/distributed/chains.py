@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import NamedTuple
 from uuid import uuid4
 
+from chainplan.distributed.checkpoint import SavedTask
 from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecutor, TaskHandle
 from chainplan.distributed.inputs import GivenInputs, SentArgument, bytes_held
 from chainplan.distributed.skeleton import (
@@ -214,7 +215,8 @@ def _rows(made: Skeleton, run: PlanRun) -> list[list[int]]:
     readers.update(piece.task for _, pieces in made.outputs.values() for _, _, piece in pieces)
     rows: dict[int, list[int]] = {}
     for number, task in enumerate(made.tasks):
-        if not isinstance(task.call, GroupTask) or len(before[number]) > 1 or not _reads_little(task, run):
+        call = task.call.call if isinstance(task.call, SavedTask) else task.call
+        if not isinstance(call, GroupTask) or len(before[number]) > 1 or not _reads_little(task, run):
             continue
         row = next((rows.pop(last) for last in before[number] if last in rows and readers[last] == 1), [])
         row.append(number)

@@ -24,7 +24,7 @@ from uuid import uuid4
 
 from chainplan._version import __version__
 from chainplan.distributed.fingerprints import file_fingerprint, fingerprint
-from chainplan.distributed.skeleton import BlockPieces, Skeleton, TaskArgument, TaskNode, TaskResult
+from chainplan.distributed.skeleton import Skeleton, TaskNode, TaskResult, renumbered
 from chainplan.distributed.split import Axis, TaskRoom, slots
 from chainplan.distributed.worker_tasks import GroupTask, PieceTask, TaskOperand, WorkerTask
 from chainplan.errors import ExecutionError
@@ -229,21 +229,7 @@ def pruned(made: Skeleton) -> Skeleton:
         if task not in needed:
             needed.add(task)
             open_ += [arg.task for arg in made.tasks[task].reads if isinstance(arg, TaskResult)]
-    place = {task: i for i, task in enumerate(sorted(needed))}
-
-    def moved(arg: TaskArgument) -> TaskArgument:
-        return TaskResult(place[arg.task]) if isinstance(arg, TaskResult) else arg
-
-    tasks = (made.tasks[task] for task in place)
-    outputs = {
-        position: BlockPieces(axis, tuple((start, stop, TaskResult(place[task.task])) for start, stop, task in pieces))
-        for position, (axis, pieces) in made.outputs.items()
-    }
-    return replace(
-        made,
-        tasks=tuple(task._replace(reads=tuple(map(moved, task.reads))) for task in tasks),
-        outputs=outputs,
-    )
+    return renumbered(made, {task: made.tasks[task] for task in sorted(needed)})
 
 
 # On the workers
