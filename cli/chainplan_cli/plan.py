@@ -23,7 +23,6 @@ from chainplan_cli.common import (
     write_or_print,
 )
 from chainplan_cli.functions import function_options, read_spec_or_function
-from chainplan_cli.interrupt import raise_again
 from chainplan_cli.sizes import at_sizes, plan_family, sizes_option
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ SCHEDULE_FORMATS = ("svg", "trace")
 @seed_option
 @objective_option
 @machines_option
-@click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: restarts on a cluster.")
+@click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: here or on a cluster.")
 @click.option("--restarts", type=WholeNumberType(1, MAX_OPTION_COUNT), help="Searches on the cluster.  [default: 4]")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
 @click.option("--warm-start", "start", metavar="PLAN", help="A plan file of the same problem to start from.")
@@ -167,18 +166,19 @@ def _search_on_cluster(problem: Problem, request: _Request, restarts: int | None
     """Plan by several searches on a cluster."""
     from chainplan.distributed.restarts import DEFAULT_RESTARTS, portfolio
 
-    raise_again()
-    return portfolio(
-        problem,
-        request.solver,
-        restarts=restarts or DEFAULT_RESTARTS,
-        budget=request.budget,
-        seed=request.seed,
-        objective=request.objective,
-        nodes=request.nodes,
-        warm_start=request.warm_start,
-        scheduler=scheduler,
-    )
+    with progress_shown() as report:
+        return portfolio(
+            problem,
+            request.solver,
+            restarts=restarts or DEFAULT_RESTARTS,
+            budget=request.budget,
+            seed=request.seed,
+            progress=report,
+            objective=request.objective,
+            nodes=request.nodes,
+            warm_start=request.warm_start,
+            scheduler=scheduler,
+        )
 
 
 def _front(problem: Problem, objective: str | None, form: str, budget: float | None, output: str | None) -> int:

@@ -98,32 +98,40 @@ def plan(
     >>> result.cost.fma, result.baselines.forward, result.optimal_within
     (1002000, 3000000, 'bracketings')
     """
-    problem = problem_of(problem)
-    if objective is not None:
-        problem = replace(problem, cost=objective_model(objective))
+    problem = by_objective(problem_of(problem), objective)
     chosen = _accepting(_solver(solver), problem)
     if machines is not None:
         machines = _machines(machines, problem)
-    start = None if warm_start is None else _start(problem, warm_start)
-    search = Search(
-        seed=seed,
-        budget=budget,
-        progress=progress,
-        solver=solver,
-        nodes=nodes,
-        start=None if start is None else start.plan,
-        unit=problem.cost.short_unit,
-        exact=problem.graph.exact,
-    )
+    search = Search(seed=seed, budget=budget, progress=progress, solver=solver, nodes=nodes)
+    return plan_by(chosen, problem, search, warm_start=warm_start, machines=machines)
+
+
+def by_objective(problem: Problem, objective: str | None) -> Problem:
+    """The problem with the cost model of an objective; None leaves it its own."""
+    return problem if objective is None else replace(problem, cost=objective_model(objective))
+
+
+def plan_by(
+    chosen: Solver,
+    problem: Problem,
+    search: Search,
+    *,
+    warm_start: Plan | Planned | None = None,
+    machines: int | None = None,
+) -> Result:
+    """Plan as `plan` does, by a solver that takes the problem, within the limits of a search."""
+    start, name = None if warm_start is None else _start(problem, warm_start), search.solver
+    search.start = None if start is None else start.plan
+    search.unit, search.exact = problem.cost.short_unit, problem.graph.exact
     with decided_once(lambda: search.gone):
         outcome = _solved(problem, chosen, search, start, ONE_MACHINE_SHARE if (machines or 1) > 1 else None)
         outcome = in_order(problem, outcome, search)
-        outcome = _scheduled(problem, outcome, machines, search, replan=solver == "auto")
-    outcome = _accepted(problem, outcome, solver)
+        outcome = _scheduled(problem, outcome, machines, search, replan=name == "auto")
+    outcome = _accepted(problem, outcome, name)
     return Result(
         problem=problem,
-        solver=outcome.solver or solver,
-        seed=seed,
+        solver=outcome.solver or name,
+        seed=search.seed,
         seconds=search.seconds,
         status=outcome.status,
         candidate=outcome.candidate,

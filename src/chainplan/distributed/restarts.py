@@ -1,29 +1,33 @@
-"""The same search from several seeds, spread over a cluster: the best plan and the best bound are kept.
+"""Several searches of one problem, spread over a cluster or an executor: the best plan and the best bound are kept.
 
-Searches do not talk to each other, so that each gives what `plan` gives for its seed; with a number of nodes all are
-awaited, and the result is the same on every cluster. Otherwise a proof ends the other searches, and so does Ctrl-C:
-they are told to end, and answer with the best plan that they have.
+On graphs the searches are a team (`solvers.teams`): they exchange orders and bounds every few seconds. Other problems
+get the same search from several seeds, which do not talk to each other, so that each gives what `plan` gives for its
+seed. With a number of nodes all are awaited, and the result is the same on every cluster. Otherwise a proof ends all
+searches, and so does Ctrl-C: they are told to end, and answer with the best that they have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, as_completed, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 from uuid import uuid4
 
-from chainplan.distributed.executors.dask_cluster import client_of
+from chainplan.distributed.crew import RemoteCrew
+from chainplan.distributed.places import Places, places_of
 from chainplan.errors.arguments import whole
-from chainplan.planner import plan
+from chainplan.planner import by_objective, plan, plan_by
 from chainplan.plans.bound import NO_BOUND, Status
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem, problem_of
-from chainplan.solvers.search.search import SearchProgress
+from chainplan.solvers.auto import DEFAULT_AUTO_SECONDS
+from chainplan.solvers.search.search import Search, SearchProgress
+from chainplan.solvers.teams.leader import TeamSolver
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 DEFAULT_RESTARTS = 4
 SECONDS_TO_ANSWER = 10.0
@@ -49,10 +53,15 @@ def portfolio(
     objective: str | None = None,
     nodes: int | None = None,
     warm_start: Plan | None = None,
-    scheduler: Client | str | None = None,
+    scheduler: Client | Executor | str | None = None,
     workers: int | None = None,
+    progress: Callable[[SearchProgress], None] | None = None,
 ) -> Result:
-    """Find a plan by restarts of a search on a cluster, with seeds from `seed` on.
+    """Find a plan by several searches on a cluster, which exchange what they find.
+
+    Where `solver` is auto and the problem is a graph of explicit elementals, one search proves a bound while the others
+    improve regions of the best order, or all of it, and every two seconds the best goes on. Otherwise they have
+    the seeds from `seed` on and nothing to do with each other.
 
     Parameters
     ----------
@@ -61,7 +70,7 @@ def portfolio(
     solver : str
         The name of a solver, as for `chainplan.plan`.
     restarts : int
-        How many searches there are.
+        How many searches there are; of those that exchange within a budget, no more than there are threads.
     budget : float | None
         The seconds that each search may take.
     seed : int
@@ -72,10 +81,13 @@ def portfolio(
         The steps of each search after which it ends.
     warm_start : Plan | None
         A plan of the same graph from which each search starts.
-    scheduler : Client | str | None
-        The cluster, as for `chainplan.execute`.
+    scheduler : Client | Executor | str | None
+        The cluster, as for `chainplan.execute`, or an executor of `concurrent.futures`, where as many searches run as
+        there are restarts.
     workers : int | None
-        The processes of a local cluster, as for `chainplan.execute`.
+        The processes of a local cluster; by default one for each restart, at most one for each processor.
+    progress : Callable[[SearchProgress], None] | None
+        A function that is called a few times a second with how far searches are that exchange what they find.
 
     Returns
     -------
@@ -102,37 +114,48 @@ def portfolio(
     96
     """
     problem, restarts, seed = problem_of(problem), whole("restarts", restarts, least=1), whole("seed", seed, most=None)
-    with client_of(scheduler, workers) as client:
-        from distributed import as_completed
+    options = _Options(budget=budget, objective=objective, nodes=nodes, warm_start=warm_start)
+    with places_of(scheduler, workers, restarts) as places:
+        priced = by_objective(problem, objective)
+        members = restarts if nodes is not None or places.room is None else min(restarts, places.room)
+        if solver != "auto" or members == 1 or TeamSolver.refusal_of(priced) is not None:
+            return _search_apart(places, problem, solver, seed, options)
+        team = TeamSolver(RemoteCrew(places, priced, members))
+        limit = DEFAULT_AUTO_SECONDS if budget is None and nodes is None else budget
+        search = Search(seed=seed, budget=limit, progress=progress, solver=team.name, nodes=nodes)
+        return plan_by(team, priced, search, warm_start=warm_start)
 
-        options = _Options(budget=budget, objective=objective, nodes=nodes, warm_start=warm_start)
-        name, seeds = uuid4().hex, range(seed, seed + restarts)
-        tasks = [client.submit(_search, problem, solver, i, options, name, pure=False) for i in seeds]
-        results: list[Result] = []
-        try:
-            for task in as_completed(tasks):
-                results.append(task.result())
-                if results[-1].status is Status.OPTIMAL and nodes is None:
-                    break
-        except KeyboardInterrupt:
-            results = _end_all(client, tasks, name)
-            if not results:
-                raise
-        finally:
-            _end_all(client, tasks, name)
+
+def _search_apart(places: Places, problem: Problem, solver: str, seed: int, options: _Options) -> Result:
+    """The best of searches that differ by their seeds, as many as there are executors."""
+    name, restarts, sent = uuid4().hex, len(places.executors), places.send(problem)
+    tasks = [
+        executor.submit(_search, sent, solver, seed + i, options, name) for i, executor in enumerate(places.executors)
+    ]
+    results: list[Result] = []
+    try:
+        for task in as_completed(tasks):
+            result = task.result()
+            assert result is not None, "no search is told to end before this loop does"
+            results.append(result)
+            if result.status is Status.OPTIMAL and options["nodes"] is None:
+                break
+    except KeyboardInterrupt:
+        results = _end_all(places, tasks, name)
+        if not results:
+            raise
+    finally:
+        _end_all(places, tasks, name)
     return best_of(sorted(results, key=lambda result: result.seed), restarts)
 
 
-def _end_all(client: Client, tasks: Sequence[Future], name: str) -> list[Result]:
+def _end_all(places: Places, tasks: Sequence[Future[Result | None]], name: str) -> list[Result]:
     """Tell the searches that are still going to end, and return the results of all."""
-    from distributed import wait
-
     if not all(task.done() for task in tasks):
-        client.run(_stop, name)
-        with suppress(TimeoutError):
-            wait(tasks, timeout=SECONDS_TO_ANSWER)
-        client.cancel([task for task in tasks if not task.done()])
-    answers = [task.result() for task in tasks if task.status == "finished"]
+        places.tell(_stop, name)
+        wait(tasks, timeout=SECONDS_TO_ANSWER)
+    done = [task for task in tasks if not task.cancel() and task.done() and task.exception() is None]
+    answers = [task.result() for task in done]
     return [answer for answer in answers if answer is not None]
 
 

@@ -9,7 +9,7 @@ in one place is not lost to a loss in another. Orders of equal price replace eac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from chainplan.solvers.elimination.annealing import annealed
@@ -154,18 +154,45 @@ def improve(
     yield from _rounds(run, best, patience)
 
 
-def _rounds(run: _LocalSearchRun, best: PricedOrder, patience: int) -> Iterator[PricedOrder]:
+def carry_on(
+    work: WorkGraph,
+    rng: Random,
+    going: Callable[[], bool],
+    start: PricedOrder,
+    patience: int,
+    heats: Sequence[float] = MAX_DISTURBANCES,
+    rounds: int = 0,
+) -> Iterator[PricedOrder]:
+    """Better and better orders from one at hand, as `improve` goes on from its best start.
+
+    Parameters
+    ----------
+    heats : Sequence[float]
+        The largest relative disturbances of a price, of which every round of heat draws one.
+    rounds : int
+        How many rounds are over: the first annealing is the longer, the more.
+    """
+    yield from _rounds(_LocalSearchRun(work, rng, going, None), start, patience, heats, rounds)
+
+
+def _rounds(
+    run: _LocalSearchRun,
+    best: PricedOrder,
+    patience: int,
+    heats: Sequence[float] = MAX_DISTURBANCES,
+    rounds: int = 0,
+) -> Iterator[PricedOrder]:
     """The best order after each round of heat or annealing and descent, until `patience` rounds in a row save nothing.
 
     The number of moves of the annealing grows from round to round.
     """
-    idle, rounds, turn = 0, 0, 2 if len(run.work.middle) <= MAX_OFTEN_ANNEALED_INTERMEDIATES else 4
+    idle, turn = 0, 2 if len(run.work.middle) <= MAX_OFTEN_ANNEALED_INTERMEDIATES else 4
     while idle < patience and run.going():
         order = best.order
         if rounds % turn == 1:
             candidate = run.descend(run.anneal_fragments(order, min(1000, 100 << rounds // turn)))
         else:
-            candidate = run.descend(run.heat_fragments(order, run.rng.choice(MAX_DISTURBANCES)))
+            candidate = run.descend(run.heat_fragments(order, run.rng.choice(heats)))
         idle = 0 if candidate.price < best.price else idle + 1
         rounds += 1
         best = candidate if candidate.price <= best.price else best

@@ -138,6 +138,11 @@ class Search:
         return self.seconds / self.budget if self.budget else float(self.budget is not None)
 
     @property
+    def left(self) -> float:
+        """The seconds that are left before the best plan must be written down, infinite where they are not limited."""
+        return self._end(self.writing) - monotonic()
+
+    @property
     def limited(self) -> bool:
         """Whether time or nodes are limited."""
         return self.budget is not None or self.nodes is not None

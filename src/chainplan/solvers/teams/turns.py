@@ -1,0 +1,141 @@
+"""What one member of a team does in a turn: improve a region of the best order so far, or prove a bound.
+
+A turn is plain data, so that it can be sent to another process; what a member knows of the graph stays with it from
+turn to turn. Improvements begin at the order of the turn and differ by seed, by heat and by where annealing begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+from typing import NamedTuple
+
+from chainplan.compiled.loader import compiled_core
+from chainplan.problem.problem import Problem
+from chainplan.solvers.elimination.bitset_problem import EliminationCore
+from chainplan.solvers.elimination.branch_and_bound import ExactSearch
+from chainplan.solvers.elimination.compiled_search import MAX_SET_VERTICES
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.greedy import PricedOrder
+from chainplan.solvers.elimination.local_search import MAX_DISTURBANCES, carry_on, improve
+from chainplan.solvers.elimination.path_bound import quick_bound
+from chainplan.solvers.search.search import Search, SearchStopped
+
+PATIENCE = 40
+"""Rounds of heat and annealing without gain after which a turn ends."""
+MAX_UNCOMPILED_SEARCHED = 400
+"""Intermediate vertices above which the exact search needs its compiled twin to say more than the quick bound."""
+QUICK_TURNS = 1
+"""Turns that the quick bound may take before the exact search begins."""
+
+
+class Turn(NamedTuple):
+    """What a member is asked for: a better order of `region` after `before` is gone, or a proof.
+
+    `upper` is the price of the best order: a bound that reaches it proves it. `number` counts the turns of the team.
+    """
+
+    way: str
+    seed: int
+    number: int
+    seconds: float | None
+    nodes: int | None
+    upper: int | None
+    before: list[int]
+    region: list[int]
+
+
+class Answer(NamedTuple):
+    """What a turn gave: an order of its region (a proof has one where it is complete), and a bound on the whole."""
+
+    order: list[int] | None
+    bound: int = 0
+    done: bool = False
+    """Whether the member can prove nothing more."""
+
+
+class Member:
+    """One member: the graph and, where it proves, how far it is."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.work = problem, WorkGraph(problem.graph, None, problem.cost)
+        self._core: EliminationCore | None = None
+        self._exact: ExactSearch | None = None
+        self._bound, self._proofs = 0, 0
+
+    def take(self, turn: Turn, over: Callable[[], bool] = lambda: False) -> Answer:
+        """Take a turn; once the team is `over`, it ends at once with what there is."""
+        search = Search(turn.seed, turn.seconds, nodes=turn.nodes)
+
+        def tick() -> None:
+            if over():
+                raise SearchStopped
+            search.tick()
+
+        return WAYS[turn.way](self, turn, tick)
+
+    def start(self, turn: Turn, tick: Callable[[], None]) -> Answer:
+        """Improve greedy orders, and that of the turn where it has one."""
+        found = improve(self.work, Random(turn.seed), _going(tick), PATIENCE, start=turn.region or None)
+        return Answer(min(found).order)
+
+    def improve(self, turn: Turn, tick: Callable[[], None]) -> Answer:
+        """Improve a region, with a heat of its own; no region changes the price of another."""
+        now = self.work.copy()
+        for v in turn.before:
+            now.eliminate(v)
+        part, numbers = now.part(turn.region)
+        place = {v: i for i, v in enumerate(numbers)}
+        order = [place[v] for v in turn.region]
+        heats = MAX_DISTURBANCES if turn.seed % 2 else (MAX_DISTURBANCES[turn.seed // 2 % len(MAX_DISTURBANCES)],)
+        start = PricedOrder(part.order_price(order), order)
+        best = start
+        for one in carry_on(part, Random(turn.seed), _going(tick), start, PATIENCE, heats, turn.number):
+            best = one
+        return Answer([numbers[i] for i in best.order])
+
+    def prove(self, turn: Turn, tick: Callable[[], None]) -> Answer:
+        """Raise the bound, first by quick means and then by the exact search, which goes on where it stopped."""
+        self._proofs += 1
+        if self._proofs <= QUICK_TURNS:
+            self._bound = max(self._bound, quick_bound(self.work, tick))
+            return Answer(None, self._bound, not self._searchable)
+        core = self._core = self._core or EliminationCore(self.problem.graph, self.problem.cost)
+        with suppress(SearchStopped):
+            if self._exact is None:
+                self._exact = ExactSearch(core, tick=tick)
+            self._exact.run(None if turn.upper is None else turn.upper - core.fixed, tick)
+        if self._exact is None:
+            return Answer(None, self._bound)
+        self._bound = max(self._bound, self._exact.bound + core.least_fixed)
+        return Answer(self._exact.order, self._bound, self._exact.order is not None)
+
+    @property
+    def _searchable(self) -> bool:
+        """Whether the exact search takes the graph, and can be expected to prove more than the quick bound."""
+        if self.work.prices.adds and not self.work.grows:
+            return False
+        most = MAX_UNCOMPILED_SEARCHED if compiled_core() is None or self.work.prices.adds else MAX_SET_VERTICES
+        return len(self.work.middle) <= most
+
+
+WAYS: dict[str, Callable[[Member, Turn, Callable[[], None]], Answer]] = {
+    "start": Member.start,
+    "improve": Member.improve,
+    "prove": Member.prove,
+}
+"""What a member can be asked for, by name."""
+
+
+def _going(tick: Callable[[], None]) -> Callable[[], bool]:
+    """A function that ticks and says whether limits are left."""
+
+    def going() -> bool:
+        try:
+            tick()
+        except SearchStopped:
+            return False
+        return True
+
+    return going

@@ -1,0 +1,133 @@
+"""Searches that share one graph: the same plan for the same nodes, never a worse one, whoever is lost."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from random import Random
+from typing import Any
+
+import pytest
+
+import chainplan
+from bench.portfolio import FAMILIES, main, processor_time
+from chainplan.planner import plan_by
+from chainplan.problem.problem import Problem
+from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.elimination.large_neighbourhood import cut, parents
+from chainplan.solvers.search.search import Search
+from chainplan.solvers.teams.leader import TeamSolver
+from chainplan.solvers.teams.turns import Answer, Member, Turn
+from generators.graphs import dag_problem, make
+
+
+def together(problem: Problem, threads: int = 2, **options: Any) -> chainplan.Result:
+    with ThreadPoolExecutor(threads) as executor:
+        return chainplan.portfolio(problem, restarts=3, scheduler=executor, **options)
+
+
+def test_a_number_of_nodes_gives_the_same_plan_on_any_number_of_threads() -> None:
+    found = [together(dag_problem(make("local", 50, True)), threads, nodes=40, seed=2) for threads in (1, 3)]
+    assert found[0].plan is not None
+    assert found[1].plan is not None
+    assert found[0].plan.steps == found[1].plan.steps
+    assert found[0].bound == found[1].bound > 0
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_team_proves_the_optimum_that_one_search_proves(family: str) -> None:
+    problem = dag_problem(make(family, 14, True))
+    alone, found = chainplan.plan(problem), together(problem, budget=20)
+    assert alone.status is found.status is chainplan.Status.OPTIMAL
+    assert (alone.price, alone.within) == (found.price, found.within)
+    assert found.plan is not None
+    chainplan.check(found.plan, problem)
+
+
+def test_a_team_is_no_worse_than_what_it_starts_from() -> None:
+    problem = dag_problem(make("layered", 40, True))
+    start = chainplan.plan(problem, "local-search", nodes=100)
+    found = together(problem, nodes=16, warm_start=start.plan)
+    assert found.price is not None
+    assert start.price is not None
+    assert found.bound <= found.price <= start.price
+
+
+def test_what_regions_save_the_whole_saves() -> None:
+    work, rng = WorkGraph(dag_problem(make("local", 60, True)).graph), Random(3)
+    order = sorted(work.middle)
+    regions = cut(order, parents(work, order), 20, rng)
+    before, saved = work.order_price([v for region in regions for v in region]), 0
+    shuffled = [rng.sample(region, len(region)) for region in regions]
+    for i, region in enumerate(shuffled):
+        alone = [*regions[:i], region, *regions[i + 1 :]]
+        saved += before - work.order_price([v for one in alone for v in one])
+    assert saved
+    assert work.order_price([v for region in shuffled for v in region]) == before - saved
+
+
+class _Pending:
+    def __init__(self, answer: Answer | None) -> None:
+        self.answer = answer
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> Answer | None:
+        return self.answer
+
+
+class _OneIsLost:
+    """A crew whose second member never answers."""
+
+    members = 3
+
+    def __init__(self, problem: Problem) -> None:
+        self.member = Member(problem)
+
+    def submit(self, member: int, turn: Turn) -> _Pending:
+        return _Pending(None if member == 1 else self.member.take(turn))
+
+    def end(self) -> None: ...
+
+
+def test_members_that_are_lost_cost_their_turns_alone() -> None:
+    problem = dag_problem(make("degree", 40, True))
+    found = plan_by(TeamSolver(_OneIsLost(problem)), problem, Search(nodes=40, solver="team"))
+    assert found.plan is not None
+    assert found.price is not None
+    assert found.price < min(found.baselines.forward, found.baselines.reverse)
+    chainplan.check(found.plan, problem)
+
+
+class _Interrupting(Executor):
+    """An executor that takes two turns, and is interrupted by the third."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    def submit(self, function: Any, /, *args: Any, **more: Any) -> Future[Any]:
+        self.turns += 1
+        if self.turns == 3:
+            raise KeyboardInterrupt
+        done = Future[Any]()
+        done.set_result(function(*args))
+        return done
+
+
+def test_an_interrupt_keeps_what_the_others_have_found() -> None:
+    problem = dag_problem(make("local", 40, True))
+    found = chainplan.portfolio(problem, restarts=3, nodes=80, scheduler=_Interrupting())
+    assert "interrupted" in found.notes[-1]
+    assert found.plan is not None
+    chainplan.check(found.plan, problem)
+
+
+def test_the_processor_clock_counts_a_round_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with processor_time() as time:
+        before = time()
+        time.put(before + 5)
+        assert 5 <= time() - before < 6
+    assert main(["--cpu", "--seconds", "0.3", "--graphs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "degree_100_block" in out
+    assert "cost: better on" in out
