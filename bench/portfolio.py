@@ -25,7 +25,7 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.search import search
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.teams.leader import TeamSolver
-from chainplan.solvers.teams.turns import Answer, Member, Turn
+from chainplan.solvers.teams.turns import Member, Turn, TurnAnswer
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -55,7 +55,7 @@ class ProcessorClock:
 class _TakenTurn:
     """A turn whose answer is there once the clock says so; whoever asks twice at one time waits for it."""
 
-    def __init__(self, answer: Answer, time: ProcessorClock, end: float) -> None:
+    def __init__(self, answer: TurnAnswer, time: ProcessorClock, end: float) -> None:
         self.answer, self.time, self.end = answer, time, end
         self.asked = False
 
@@ -65,7 +65,7 @@ class _TakenTurn:
         self.asked = True
         return self.time() >= self.end
 
-    def result(self) -> Answer:
+    def result(self) -> TurnAnswer:
         return self.answer
 
 

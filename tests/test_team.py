@@ -15,7 +15,7 @@ from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.large_neighbourhood import cut, parents
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.teams.leader import TeamSolver
-from chainplan.solvers.teams.turns import Answer, Member, Turn
+from chainplan.solvers.teams.turns import Member, Turn, TurnAnswer
 from generators.graphs import dag_problem, make
 
 
@@ -65,13 +65,13 @@ def test_what_regions_save_the_whole_saves() -> None:
 
 
 class _Pending:
-    def __init__(self, answer: Answer | None) -> None:
+    def __init__(self, answer: TurnAnswer | None) -> None:
         self.answer = answer
 
     def done(self) -> bool:
         return True
 
-    def result(self) -> Answer | None:
+    def result(self) -> TurnAnswer | None:
         return self.answer
 
 

@@ -8,20 +8,20 @@ from uuid import uuid4
 
 from chainplan.distributed.places import Places
 from chainplan.problem.problem import Problem
-from chainplan.solvers.teams.turns import Answer, Member, Turn
+from chainplan.solvers.teams.turns import Member, Turn, TurnAnswer
 
 
 class RemoteAnswer:
     """A turn that was handed to a place."""
 
-    def __init__(self, future: Future[Answer]) -> None:
+    def __init__(self, future: Future[TurnAnswer]) -> None:
         self._future = future
 
     def done(self) -> bool:
         """Whether the place has answered, or is lost."""
         return self._future.done()
 
-    def result(self) -> Answer | None:
+    def result(self) -> TurnAnswer | None:
         """The answer, None where the place was lost with it."""
         error = None if self._future.cancelled() else self._future.exception()
         if self._future.cancelled() or _is_loss(error):
@@ -60,11 +60,11 @@ _ENDED_TEAMS: set[str] = set()
 """Names of teams that are over."""
 
 
-def search_turn(member: str, problem: Problem, turn: Turn) -> Answer:
+def search_turn(member: str, problem: Problem, turn: Turn) -> TurnAnswer:
     """Take a turn as a member, which is new where it has not taken one in this process."""
     team = member.rpartition("-")[0]
     if team in _ENDED_TEAMS:
-        return Answer(None)
+        return TurnAnswer(None)
     known = _MEMBERS.get(member)
     if known is None:
         known = _MEMBERS[member] = Member(problem)

@@ -26,7 +26,7 @@ from chainplan.solvers.elimination.greedy import PricedOrder, best_of_keys
 from chainplan.solvers.elimination.large_neighbourhood import cut, parents
 from chainplan.solvers.search.search import SECONDS_BETWEEN_REPORTS, Search, SearchProgress
 from chainplan.solvers.search.solver import Solver
-from chainplan.solvers.teams.turns import Answer, Turn
+from chainplan.solvers.teams.turns import Turn, TurnAnswer
 
 SECONDS_PER_ROUND = 2.0
 """Seconds after which members exchange what they have."""
@@ -49,7 +49,7 @@ class PendingAnswer(Protocol):
         """Whether there is an answer, or an error."""
         ...
 
-    def result(self) -> Answer | None:
+    def result(self) -> TurnAnswer | None:
         """The answer, once it is there; None where the member was lost."""
         ...
 
@@ -232,7 +232,7 @@ class _Team:
             self.searchers.append(self.prover)
             self.prover = None
 
-    def _answer(self, pending: PendingAnswer) -> Answer | None:
+    def _answer(self, pending: PendingAnswer) -> TurnAnswer | None:
         """The answer to a turn, None where its member was lost or is overdue; progress is reported meanwhile."""
         overdue = self.search.seconds + SECONDS_PER_ROUND + _SECONDS_TO_ANSWER
         while not pending.done():

@@ -22,7 +22,7 @@ from chainplan.solvers.elimination.local_search import MAX_DISTURBANCES, carry_o
 from chainplan.solvers.elimination.path_bound import quick_bound
 from chainplan.solvers.search.search import Search, SearchStopped
 
-PATIENCE = 40
+TURN_PATIENCE = 40
 """Rounds of heat and annealing without gain after which a turn ends."""
 MAX_UNCOMPILED_SEARCHED = 400
 """Intermediate vertices above which the exact search needs its compiled twin to say more than the quick bound."""
@@ -46,7 +46,7 @@ class Turn(NamedTuple):
     region: list[int]
 
 
-class Answer(NamedTuple):
+class TurnAnswer(NamedTuple):
     """What a turn gave: an order of its region (a proof has one where it is complete), and a bound on the whole."""
 
     order: list[int] | None
@@ -64,7 +64,7 @@ class Member:
         self._exact: ExactSearch | None = None
         self._bound, self._proofs = 0, 0
 
-    def take(self, turn: Turn, over: Callable[[], bool] = lambda: False) -> Answer:
+    def take(self, turn: Turn, over: Callable[[], bool] = lambda: False) -> TurnAnswer:
         """Take a turn; once the team is `over`, it ends at once with what there is."""
         search = Search(turn.seed, turn.seconds, nodes=turn.nodes)
 
@@ -75,12 +75,12 @@ class Member:
 
         return WAYS[turn.way](self, turn, tick)
 
-    def start(self, turn: Turn, tick: Callable[[], None]) -> Answer:
+    def start(self, turn: Turn, tick: Callable[[], None]) -> TurnAnswer:
         """Improve greedy orders, and that of the turn where it has one."""
-        found = improve(self.work, Random(turn.seed), _going(tick), PATIENCE, start=turn.region or None)
-        return Answer(min(found).order)
+        found = improve(self.work, Random(turn.seed), _going(tick), TURN_PATIENCE, start=turn.region or None)
+        return TurnAnswer(min(found).order)
 
-    def improve(self, turn: Turn, tick: Callable[[], None]) -> Answer:
+    def improve(self, turn: Turn, tick: Callable[[], None]) -> TurnAnswer:
         """Improve a region, with a heat of its own; no region changes the price of another."""
         now = self.work.copy()
         for v in turn.before:
@@ -91,25 +91,25 @@ class Member:
         heats = MAX_DISTURBANCES if turn.seed % 2 else (MAX_DISTURBANCES[turn.seed // 2 % len(MAX_DISTURBANCES)],)
         start = PricedOrder(part.order_price(order), order)
         best = start
-        for one in carry_on(part, Random(turn.seed), _going(tick), start, PATIENCE, heats, turn.number):
+        for one in carry_on(part, Random(turn.seed), _going(tick), start, TURN_PATIENCE, heats, turn.number):
             best = one
-        return Answer([numbers[i] for i in best.order])
+        return TurnAnswer([numbers[i] for i in best.order])
 
-    def prove(self, turn: Turn, tick: Callable[[], None]) -> Answer:
+    def prove(self, turn: Turn, tick: Callable[[], None]) -> TurnAnswer:
         """Raise the bound, first by quick means and then by the exact search, which goes on where it stopped."""
         self._proofs += 1
         if self._proofs <= QUICK_TURNS:
             self._bound = max(self._bound, quick_bound(self.work, tick))
-            return Answer(None, self._bound, not self._searchable)
+            return TurnAnswer(None, self._bound, not self._searchable)
         core = self._core = self._core or EliminationCore(self.problem.graph, self.problem.cost)
         with suppress(SearchStopped):
             if self._exact is None:
                 self._exact = ExactSearch(core, tick=tick)
             self._exact.run(None if turn.upper is None else turn.upper - core.fixed, tick)
         if self._exact is None:
-            return Answer(None, self._bound)
+            return TurnAnswer(None, self._bound)
         self._bound = max(self._bound, self._exact.bound + core.least_fixed)
-        return Answer(self._exact.order, self._bound, self._exact.order is not None)
+        return TurnAnswer(self._exact.order, self._bound, self._exact.order is not None)
 
     @property
     def _searchable(self) -> bool:
@@ -120,7 +120,7 @@ class Member:
         return len(self.work.middle) <= most
 
 
-WAYS: dict[str, Callable[[Member, Turn, Callable[[], None]], Answer]] = {
+WAYS: dict[str, Callable[[Member, Turn, Callable[[], None]], TurnAnswer]] = {
     "start": Member.start,
     "improve": Member.improve,
     "prove": Member.prove,
