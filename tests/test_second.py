@@ -39,7 +39,8 @@ from chainplan.structures.second import Side
 from chainplan.validation.second_reference import reference_second_derivatives
 from chainplan.validation.validate import require_memory, validate
 from chainplan.values.jacobians import as_matrices
-from chainplan.values.second import as_array, draw_all
+from chainplan.values.second import draw_all
+from chainplan.values.second_functions import as_array
 from chainplan_cli.main import main
 from tests.oracles.second_order import (
     along,

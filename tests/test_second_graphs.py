@@ -32,7 +32,8 @@ from chainplan.problem.second import ElementalSecond, SecondOrder
 from chainplan.structures.second import Side, listed_second
 from chainplan.validation.second_reference import reference_second_derivatives
 from chainplan.values.jacobians import as_matrices
-from chainplan.values.second import as_array, draw_all
+from chainplan.values.second import draw_all
+from chainplan.values.second_functions import as_array
 from chainplan_cli.main import main
 from tests.oracles.second_order import along_graph, fma_of_lists
 from tests.problems import random_dag

@@ -16,6 +16,7 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Again,
+    ApplySecond,
     Contract,
     Decompress,
     Direction,
@@ -50,6 +51,8 @@ STEPS: list[Step] = [
     Again(3, "x1", "x2"),
     Direction("x0", Mode.TANGENT),
     LoadSecond("F1"),
+    ApplySecond("F1", Mode.ADJOINT, 1, None, 2),
+    ApplySecond("F1", Mode.TANGENT, None, None, None, (), (0, 1)),
     Given("x1", Side.ROWS),
     Contract(1, 2, Side.ROWS, True),
     Contract(1, 2, Side.RIGHT, False, 3),
@@ -97,6 +100,9 @@ class NoRestore(Interpreter[str]):
 
     def load_second(self, step: LoadSecond) -> str:
         return "load_second"
+
+    def apply_second(self, step: ApplySecond) -> str:
+        return "apply_second"
 
     def given(self, step: Given) -> str:
         return "given"

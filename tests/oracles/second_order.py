@@ -109,6 +109,53 @@ def least_by_splits(sizes: Sequence[int]) -> int:
     )
 
 
+Prices = tuple[int | None, int | None]
+"""The fma of a second tangent and of a second adjoint, None where there is none."""
+
+
+def least_with_calls(sizes: Sequence[int], prices: Sequence[Prices]) -> int:
+    """The price of the cheapest plan by splits, where second derivatives have calls or, without prices, entries."""
+    q = len(sizes) - 1
+    if q == 1:
+        return formed(sizes[1], sizes[0], prices[0])
+    return min(
+        sum(
+            _pushed(sizes[j], sizes[k], sizes[i], prices[k] if j - k == 1 else (None, None))
+            + _weighted(sizes[j], sizes[k], sizes[i], prices[i] if k - i == 1 else (None, None))
+            + (sizes[j] * sizes[k] * sizes[i] if (i, j) != (0, q) else 0)
+            for (i, j), k in tree.items()
+        )
+        for tree in trees(0, q)
+    )
+
+
+def formed(rows: int, cols: int, prices: Prices) -> int:
+    """The price of forming a dense second derivative: of all pairs of columns, or of each column in each row."""
+    tangent, adjoint = prices
+    pairs = [] if tangent is None else [cols * (cols + 1) // 2 * tangent]
+    lines = [] if adjoint is None else [rows * cols * adjoint]
+    return min(pairs + lines, default=0)
+
+
+def _pushed(m: int, p: int, n: int, prices: Prices) -> int:
+    """The least price of F''[J, J] for F'' of m x p x p and J of p x n."""
+    last = m * p * (n * (n + 1) // 2)
+    ways = [formed(m, p, prices) + m * p * p * n + last]
+    if prices[0] is not None:
+        ways += [n * (n + 1) // 2 * prices[0], p * n * prices[0] + last]
+    if prices[1] is not None:
+        ways += [m * n * prices[1] + last]
+    return min(ways)
+
+
+def _weighted(m: int, p: int, n: int, prices: Prices) -> int:
+    """The least price of J · F'' for J of m x p and F'' of p x n x n."""
+    ways = [formed(p, n, prices) + m * p * (n * (n + 1) // 2)]
+    if prices[1] is not None:
+        ways += [m * n * prices[1]]
+    return min(ways)
+
+
 def least_with_any_jacobians(sizes: Sequence[int]) -> int:
     """The price of the cheapest plan that makes any set of Jacobians, each once, with those that the splits need."""
     q = len(sizes) - 1

@@ -112,6 +112,9 @@ class TimedCost:
         price = self.multiply(Block(rows * kept, inner), block)
         return price if side is not Side.BOTH else price + self.multiply(Block(rows * block.cols, inner), block)
 
+    def apply_second(self, fma: int) -> int:
+        return price(self.rates, (("apply", (1, fma)),))
+
     def advance(self, elemental: Elemental) -> int:
         return price(self.rates, (("apply", (1, elemental.evaluation)),))
 

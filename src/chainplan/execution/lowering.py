@@ -28,6 +28,7 @@ from chainplan.execution.chunked_apply import (
     block_lines,
     identity_lines,
 )
+from chainplan.execution.second_calls import GivenSides, called_second
 from chainplan.execution.second_kernels import contracted, exchanged
 from chainplan.execution.second_kernels import total as total_second
 from chainplan.execution.state_files import StateFiles
@@ -36,6 +37,7 @@ from chainplan.kernels.products import ValuesProduct, makes_anew, product_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.replay import Replay, SeededColours, colouring_from, sides_of
+from chainplan.plans.second_colours import SecondColours
 from chainplan.plans.states import StateSpan, spans
 from chainplan.plans.steps import (
     Accumulate,
@@ -43,6 +45,7 @@ from chainplan.plans.steps import (
     Advance,
     Again,
     Application,
+    ApplySecond,
     Contract,
     Decompress,
     Direction,
@@ -67,6 +70,7 @@ from chainplan.structures.second import SecondBlock
 from chainplan.values.jacobians import GivenJacobian, MatrixFree, called, common_dtype, matrix_free, stored
 from chainplan.values.primal import Primal, VertexState
 from chainplan.values.second import stored_second, stored_side
+from chainplan.values.second_functions import SecondFunctions, second_functions
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -85,6 +89,7 @@ class PlanRun:
         self.working = ""
         self.primal = primal
         self.applied: dict[str, MatrixFree] = {}
+        self.seconds: dict[str, SecondFunctions] = {}
         self.asked = False
         self.given, self._wanted = given, dtype
 
@@ -177,6 +182,11 @@ class Lowering(Interpreter[StepKernel]):
         own = self._graph.own_second(step.elemental)
         assert own is not None, "replay refuses other names"
         return _load_second(self._position, own)
+
+    def apply_second(self, step: ApplySecond) -> StepKernel:
+        own = self._graph.own_second(step.elemental)
+        assert own is not None, "replay refuses other names"
+        return _apply_second(self._position, step, own, self._second(self._position), self.blocks)
 
     def exchange(self, step: Exchange) -> StepKernel:
         return _exchange(self._position, step, self._second(step.second))
@@ -421,6 +431,30 @@ def _decompress(position: int, step: Decompress, sides: SeededColours, block: Bl
 def _load_second(position: int, own: OwnSecond) -> StepKernel:
     def kernel(run: PlanRun) -> None:
         run.values[position] = stored_second(own, run.given.get(own.given))
+
+    return kernel
+
+
+def _apply_second(
+    position: int, step: ApplySecond, own: OwnSecond, result: SecondBlock, blocks: Sequence[Block]
+) -> StepKernel:
+    args = step.on_rows, step.on_left, step.on_right
+    alike = step.on_left is not None and step.on_left == step.on_right
+    colours = SecondColours(step.row_colours, step.colours)
+
+    def kernel(run: PlanRun) -> None:
+        if own.given not in run.seconds:
+            run.seconds[own.given] = second_functions(own, run.given.get(own.given))
+        function = run.seconds[own.given][0 if step.mode is Mode.TANGENT else 1]
+        if function is None:
+            raise ExecutionError(
+                f"'{own.given}' has no second {step.mode.value}; the plan applies one. Pass (tangent, adjoint)."
+            )
+        rows, left, right = (
+            None if arg is None else as_matrix(run.values[arg], blocks[arg], run.dtype) for arg in args
+        )
+        sides = GivenSides(rows, left, right, alike, colours)
+        run.values[position] = called_second(own, step.mode, function, sides, result, run.dtype)
 
     return kernel
 

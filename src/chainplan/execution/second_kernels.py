@@ -29,7 +29,7 @@ def contracted(
     if side is Side.LEFT:
         turned = contracted(exchanged(value, second), second.exchanged(), matrix, Side.RIGHT, result.exchanged(), False)
         made = exchanged(turned, result.exchanged())
-        return _mirrored(made) if halved and result.pattern is None else made
+        return _mirrored(made, result) if halved else made
     once = second._replace(right=matrix.shape[1], symmetric=False)
     made = _on_right(value, second, matrix)
     if side is Side.RIGHT:
@@ -37,7 +37,8 @@ def contracted(
     made = exchanged(made, once)
     half = once.exchanged()
     made = _on_right(made, half, matrix)
-    return _held(_mirrored(_array(made, result)) if halved and result.pattern is None else made, result)
+    made = _array(made, result) if result.pattern is None else made
+    return _held(_mirrored(made, result) if halved else made, result)
 
 
 def total(one: HeldValues, other: HeldValues, result: SecondBlock) -> HeldValues:
@@ -92,9 +93,16 @@ def exchanged(value: HeldValues, block: SecondBlock) -> HeldValues:
     return csr_array((at.data, (at.row, k * block.left + j)), shape=value.shape)
 
 
-def _mirrored(array: Array) -> Array:
+def _mirrored(value: HeldValues, block: SecondBlock) -> HeldValues:
     """Copy the half above the diagonal below it."""
-    made = np.array(array)
+    if is_sparse(value):
+        at = value.tocoo()
+        j, k = np.divmod(at.col.astype(np.int64), block.right)
+        half, beside = j <= k, j < k
+        places = np.concatenate([at.col[half], (k * block.right + j)[beside]])
+        entries = np.concatenate([at.data[half], at.data[beside]])
+        return csr_array((entries, (np.concatenate([at.row[half], at.row[beside]]), places)), shape=value.shape)
+    made = np.array(value)
     below = np.tril_indices(made.shape[1], -1)
     made[:, below[0], below[1]] = made[:, below[1], below[0]]
     return made

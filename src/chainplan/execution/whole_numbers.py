@@ -22,6 +22,7 @@ from chainplan.kernels.storage import HeldValues
 from chainplan.plans.steps import (
     Again,
     Application,
+    ApplySecond,
     Decompress,
     Direction,
     Given,
@@ -33,10 +34,11 @@ from chainplan.plans.steps import (
     word_of,
 )
 from chainplan.values.jacobians import MatrixFree, MatrixFunction, is_sparse
+from chainplan.values.second_functions import SecondArrayFunction, SecondFunctions
 
 WHOLE_NUMBER_KINDS = "iu"
 """Kinds of dtype that are whole numbers."""
-ByArrays = tuple[MatrixFunction, MatrixFunction]
+ByArrays = tuple[MatrixFunction, MatrixFunction] | tuple[SecondArrayFunction, SecondArrayFunction]
 """A pair of functions that multiply by an array that was given."""
 RELATIVE_ROUNDING = 1e-9
 """The largest error of a sum of products in double precision, relative to the sum of absolute values."""
@@ -52,26 +54,24 @@ def guarded(position: int, kernel: StepKernel, step: Step) -> StepKernel:
     if isinstance(step, Load | LoadSecond | Given | Seed | Decompress | Again | Direction | StateStep):
         return kernel
     reads = tuple(set(step.operands()))
-    applied = step.elemental if isinstance(step, Application) else None
 
     def run_guarded(run: PlanRun) -> None:
         held = {arg: run.values[arg] for arg in reads}
-        pair = run.applied.get(applied) if applied is not None else None
+        applied: dict[str, Any] = {}
+        if isinstance(step, Application):
+            applied[step.elemental] = run.applied.get(step.elemental)
         kernel(run)
         made = run.values[position]
-        if not whole(made):
-            return
-        if applied is None:
-            _require_fit(position, kernel, step, made, held, {})
-        elif _known(pair):
-            _require_fit(position, kernel, step, made, held, {applied: pair})
+        applied |= run.seconds if isinstance(step, ApplySecond) else {}
+        if whole(made) and all(map(_known, applied.values())):
+            _require_fit(position, kernel, step, made, held, applied)
 
     return run_guarded
 
 
-def _known(pair: MatrixFree | None) -> TypeGuard[ByArrays]:
-    """Say whether a matrix-free elemental was given as an array."""
-    return pair is not None and all(isinstance(function, MatrixFunction) for function in pair)
+def _known(pair: MatrixFree | SecondFunctions | None) -> TypeGuard[ByArrays]:
+    """Say whether a matrix-free elemental, or its second derivative, was given as an array."""
+    return pair is not None and all(isinstance(function, MatrixFunction | SecondArrayFunction) for function in pair)
 
 
 def _require_fit(
@@ -89,7 +89,7 @@ def _require_fit(
         run: Any = PlanRun(0, {}, np.float64)
         run.values = {arg: None if value is None else change(_floats(value)) for arg, value in held.items()}
         for name, pair in applied.items():
-            run.applied[name] = tuple(replace(f, array=change(_floats(f.array))) for f in pair)
+            run.applied[name] = run.seconds[name] = tuple(replace(f, array=change(_floats(f.array))) for f in pair)
         kernel(run)
         return run.values[position]
 

@@ -1,7 +1,8 @@
 """Exchanges graphs with networkx, and through it reads and writes GraphML, GML and node-link JSON.
 
 A vertex is a node with the attribute `size` (1 where it is missing), an elemental Jacobian an edge with the attributes
-of a spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`, `same_as`, `second`. The graph's
+of a spec's jacobian: `name`, `structure`, `tangent`, `adjoint`, `tape`, `advance`, `same_as`, `second`,
+`second_tangent`, `second_adjoint`. The graph's
 attributes `inputs` and `outputs` list its ends; where they are missing, the inputs are the nodes that no edge enters,
 and the outputs those that no edge leaves. Its attribute `seconds` is that of a spec. Lists and mappings become text of
 JSON where a format holds only text (GraphML, GML). Reading goes through the grammar of the spec, so that its rules
@@ -22,7 +23,7 @@ from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.objects import from_objects
 from chainplan.io.noted import noted
 from chainplan.io.spec import read_problem
-from chainplan.io.spec_second import SECOND_KEYS
+from chainplan.io.spec_second import SECOND_DETAILS, SECOND_KEYS
 from chainplan.problem.problem import Problem, problem_of, second_words
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _COST_KEYS = {"tangent_cost": "tangent", "adjoint_cost": "adjoint", "adjoint_memory": "tape"}
 """The keys of a jacobian for what other codes call so."""
-_EDGE_KEYS = ("name", "structure", "tangent", "adjoint", "tape", "advance", "same_as", "second")
+_EDGE_KEYS = ("name", "structure", "tangent", "adjoint", "tape", "advance", "same_as", *SECOND_DETAILS)
 
 
 def from_networkx(graph: networkx.DiGraph, source: str = "graph") -> Problem:
@@ -180,7 +181,7 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
         if e.advance is not None:
             details["advance"] = e.advance
         if e.second is not None:
-            details["second"] = e.second.to_spec()
+            details |= e.second.to_spec()
         graph.add_edge(e.source, e.target, **details)
     return graph
 

@@ -14,6 +14,7 @@ from chainplan.errors.suggest import did_you_mean
 from chainplan.io.located.diagnostics import describe
 from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, SequenceNode, descend, shown, written
 from chainplan.io.located.reader import NodeReader, plain
+from chainplan.io.spec_second import SECOND_DETAILS
 from chainplan.problem.graph import Elemental, Graph, GraphFault
 from chainplan.problem.mixed_second import MixedSecond
 from chainplan.structures import DENSE, STRUCTURE_NAMES, Structure
@@ -25,7 +26,7 @@ MAX_COST = 10**36
 
 ElementalCosts = tuple[int | None, int | None, int, int | None]
 """Tangent, adjoint, tape and advance of an elemental."""
-DETAILS = ("structure", "tangent", "adjoint", "tape", "advance", "second")
+DETAILS = ("structure", "tangent", "adjoint", "tape", "advance", *SECOND_DETAILS)
 """The keys of a jacobian besides its name and its place."""
 
 

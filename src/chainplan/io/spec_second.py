@@ -9,6 +9,7 @@ chain:
   - {shape: [64, 64], structure: diagonal}       # here one for each entry, as elementwise functions have
   - {shape: [10, 64], second: zero}              # zero, dense, diagonal, or the entries [i, j, k], j <= k
   - {shape: [1, 10], second: {coo: [[0, 2, 2], [0, 1, 3]]}}
+  - {shape: [9, 64], second_tangent: 640, second_adjoint: 1280}   # matrix-free: fma per call; `second` is its pattern
 
 dag:
   seconds:                                       # of vertices by two of their arguments; pairs left out have none
@@ -21,11 +22,13 @@ from chainplan.errors.suggest import did_you_mean
 from chainplan.io.located.nodes import LocatedNode, MappingNode, ScalarNode, ScalarSpelling, shown, written
 from chainplan.io.located.reader import NodeReader, plain
 from chainplan.problem.mixed_second import MixedSecond
-from chainplan.problem.second import MAX_DIRECTIONS, ElementalSecond, SecondOrder
+from chainplan.problem.second import MAX_DIRECTIONS, MAX_SECOND_PRICE, ElementalSecond, SecondOrder
 from chainplan.structures.second import MAX_SECOND_ENTRIES, ListedSecond, listed_second
 
 SECOND_KEYS = ("derivative", "weights", "directions")
 """The keys at the top of a spec that ask for second derivatives."""
+SECOND_DETAILS = ("second", "second_tangent", "second_adjoint")
+"""The keys of an elemental that say its second derivative."""
 SPEC_ORDERS = {"1": 1, "2": 2}
 """What `derivative` may be."""
 SECOND_WORDS = ("dense", "diagonal", "zero", "coo")
@@ -71,7 +74,8 @@ def _has(top: dict[str, LocatedNode], key: str) -> bool:
 def read_elemental_second(own: dict[str, LocatedNode], reader: NodeReader) -> ElementalSecond | None:
     """Read the second derivative of an elemental; None stands for what its structure allows."""
     pattern = _pattern(own["second"], reader, mixed=False) if "second" in own else None
-    return None if pattern is None else ElementalSecond(pattern)
+    prices = [reader.whole(own[key], MAX_SECOND_PRICE) if key in own else None for key in SECOND_DETAILS[1:]]
+    return None if pattern is None and prices == [None, None] else ElementalSecond(pattern, *prices)
 
 
 def read_mixed_second(node: LocatedNode, reader: NodeReader) -> MixedSecond | None:

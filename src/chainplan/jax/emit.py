@@ -42,6 +42,7 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Again,
+    ApplySecond,
     Contract,
     Decompress,
     Direction,
@@ -208,6 +209,9 @@ class TracedRun(Interpreter[RunBlock]):
         return HeldDense(vector[:, None] if step.mode is Mode.TANGENT else vector[None, :])
 
     def load_second(self, step: LoadSecond) -> HeldBlock:
+        raise AssertionError(_SECONDS)
+
+    def apply_second(self, step: ApplySecond) -> HeldBlock:
         raise AssertionError(_SECONDS)
 
     def given(self, step: Given) -> HeldBlock:

@@ -31,6 +31,7 @@ from chainplan.plans.liveness import evaluates
 from chainplan.plans.places import BlockPlaces
 from chainplan.plans.program_replay import ProgramReplay
 from chainplan.plans.replay import Replay, colouring_of
+from chainplan.plans.second_colours import SecondColours, TakenSides, second_misfit
 from chainplan.plans.second_terms import HeldPaths, TermLabels, held_terms, substituted_terms
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
@@ -39,6 +40,7 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Again,
+    ApplySecond,
     Contract,
     Decompress,
     Direction,
@@ -162,13 +164,21 @@ def _check_states(plan: Plan, problem: Problem) -> None:
 
 
 def _check_colours(plan: Plan, replayed: Replay) -> None:
-    """Refuse colours unless every nonzero of a decompressed block stands alone in a compressed column or row."""
+    """Refuse colours unless every nonzero of what they compress comes back."""
     for position, step in enumerate(plan.steps):
         if type(step) is Decompress:
             from chainplan.colouring import misfit
 
             block = replayed.blocks[position].block
             wrong = misfit(block.structure.pattern(block.rows, block.cols), colouring_of(plan, replayed, step))
+            if wrong:
+                raise PlanError(f"step {position}: {wrong} Colour the pattern anew.")
+        elif type(step) is ApplySecond:
+            own = plan.graph.own_second(step.elemental)
+            assert own is not None, "replay refuses other names"
+            rows, left, right = (None if arg is None else 1 for arg in step[2:5])
+            colours = SecondColours(step.row_colours, step.colours)
+            wrong = second_misfit(own.block, step.mode, TakenSides(rows, left, right), colours)
             if wrong:
                 raise PlanError(f"step {position}: {wrong} Colour the pattern anew.")
 
@@ -424,6 +434,9 @@ class _Labels(Interpreter[int]):
         return self._known[key]
 
     def load_second(self, step: LoadSecond) -> int:
+        return 0
+
+    def apply_second(self, step: ApplySecond) -> int:
         return 0
 
     def contract(self, step: Contract) -> int:

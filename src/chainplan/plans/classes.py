@@ -90,10 +90,12 @@ vertex (`solvers.uses.directions`). On a chain they are groups.
 
 A second-order bracketing of a chain splits each interval once, for its second derivative and for its Jacobian, so that
 each Jacobian is made once (`plans.second_bracketings`). With Jacobians in any order, those that the splits need are
-made from each other by any products, and each is made once too. On graphs, second-order vertex elimination puts what a
-vertex is made of in its place, in the edges of both orders (`plans.second_elimination`). On a chain its orders are the
-second-order bracketings. For products with a Hessian, second derivatives are weighted where they come in, some vertices
-are eliminated by the set-up, and each product goes through the edges that are left (`plans.second_programs`).
+made from each other by any products, and each is made once too. A matrix-free second derivative is formed, or applied
+to blocks that multiply it, where it is read (`plans.second_free`). On graphs, second-order vertex elimination puts what
+a vertex is made of in its place, in the edges of both orders (`plans.second_elimination`). On a chain its orders are
+the second-order bracketings. For products with a Hessian, second derivatives are weighted where they come in, some
+vertices are eliminated by the set-up, and each product goes through the edges that are left
+(`plans.second_programs`).
 
 One sweep with nested checkpoints extends the block of the last elemental to the input by one elemental at a time, each
 in the cheapest way that fits by itself. Checkpoints are held in memory, or on disk where the problem has one.

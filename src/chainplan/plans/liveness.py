@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chainplan.plans.steps import APPLICATION_KINDS, STATE_STEP_KINDS, Accumulate, Again, Plan, Propagate, Step
+from chainplan.plans.steps import (
+    APPLICATION_KINDS,
+    STATE_STEP_KINDS,
+    Accumulate,
+    Again,
+    ApplySecond,
+    Plan,
+    Propagate,
+    Step,
+)
 from chainplan.problem.graph import Mode
 
 
@@ -49,12 +58,12 @@ def tape_spans(steps: Sequence[Step]) -> Iterator[tuple[str, int, int]]:
     Where the plan evaluates states, every adjoint step records a tape of its own. Where states are given, one tape
     serves from the first adjoint step of an elemental to the last.
     """
-    if APPLICATION_KINDS.isdisjoint(map(type, steps)):
+    if not {ApplySecond, *APPLICATION_KINDS}.intersection(map(type, steps)):
         return iter(())
     adjoint = [
         (step.elemental, position)
         for position, step in enumerate(steps)
-        if isinstance(step, Accumulate | Propagate) and step.mode is Mode.ADJOINT
+        if isinstance(step, Accumulate | Propagate | ApplySecond) and step.mode is Mode.ADJOINT
     ]
     if evaluates(steps):
         return ((name, position, position) for name, position in adjoint)

@@ -8,6 +8,7 @@ from chainplan.plans.steps import (
     Accumulate,
     Add,
     Again,
+    ApplySecond,
     Contract,
     Decompress,
     Direction,
@@ -85,6 +86,11 @@ class Recorder:
     def load_second(self, elemental: str) -> int:
         self._loads.append(LoadSecond(elemental))
         return -len(self._loads)
+
+    def apply_second(self, step: ApplySecond) -> int:
+        """Write a step whose operands are handles."""
+        place = {arg: self._position(arg) for arg in step.operands()}
+        return self._record(step.renumbered(place))
 
     def contract(self, second: int, block: int, side: Side, symmetric: bool, onto: int | None = None) -> int:
         places = self._position(second), self._position(block)

@@ -11,8 +11,9 @@ directions it may cost less to multiply by them at the end.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
-from chainplan.plans.second_writer import HeldJacobian, HeldSecond, SecondWriter
+from chainplan.plans.second_writer import FreeSecond, HeldJacobian, HeldSecond, SecondWriter
 from chainplan.problem.graph import Graph
 from chainplan.problem.mixed_second import OwnSecond
 from chainplan.problem.second import SecondOrder, side_name
@@ -31,18 +32,21 @@ CarriedDirections = dict[str, dict[str, HeldJacobian]]
 
 def seconds_along(
     graph: Graph, asked: SecondOrder, bent: dict[str, OwnSecond], writer: SecondWriter
-) -> Iterator[tuple[str, HeldSecond]]:
+) -> Iterator[tuple[str, HeldSecond | FreeSecond]]:
     """Yield (vertex, edge) for each own second derivative along the directions that are asked for."""
     counts = {Side.LEFT: asked.left, Side.RIGHT: asked.right}
     args = {v for own in bent.values() for v in (own.left, own.right)}
     carried = {side: _carried(graph, side, count, args, writer) for side, count in counts.items() if count is not None}
     for name, own in bent.items():
-        edge = writer.loaded_second(name, own.left, own.right, own.block)
+        edge = writer.own_second(name, own)
         orders = (
             [(Side.LEFT, Side.RIGHT)] if own.left == own.right else [(Side.LEFT, Side.RIGHT), (Side.RIGHT, Side.LEFT)]
         )
         for order in orders:
             near = dict(zip((Side.LEFT, Side.RIGHT), order, strict=True))
+            if isinstance(edge, FreeSecond):
+                yield from ((own.target, free) for free in _directed(edge, near, carried))
+                continue
             for made in _taken(edge, near, carried, writer):
                 yield own.target, made
 
@@ -60,6 +64,16 @@ def _taken(
                 for name, block in carried[which].get(one.left if side is Side.LEFT else one.right, {}).items()
             ]
     yield from edges
+
+
+def _directed(free: FreeSecond, near: dict[Side, Side], carried: dict[Side, CarriedDirections]) -> Iterator[FreeSecond]:
+    """Yield a matrix-free second derivative with directions at its column sides, which its calls take along later."""
+    ways = [
+        [(name, held) for name, held in carried[which].get(end, {}).items()] if which in carried else [(end, None)]
+        for end, which in zip(free.ends, (near[Side.LEFT], near[Side.RIGHT]), strict=True)
+    ]
+    for (left_name, left), (right_name, right) in product(*ways):
+        yield free._replace(ends=(left_name, right_name), left=left, right=right)
 
 
 def _carried(graph: Graph, side: Side, count: int, args: set[str], writer: SecondWriter) -> CarriedDirections:

@@ -27,9 +27,12 @@ from typing import NamedTuple
 
 from chainplan.plans.accumulations import cheapest_mode
 from chainplan.plans.recorder import Recorder
+from chainplan.plans.second_free import SideBlocks, made_along
+from chainplan.plans.second_writer import FreeSecond, HeldJacobian, HeldSecond, SecondWriter
 from chainplan.plans.steps import Plan, SecondOutput
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Graph
+from chainplan.problem.mixed_second import OwnSecond
 from chainplan.problem.second import ElementalSecond, SecondOrder
 from chainplan.structures import Block
 from chainplan.structures.second import SecondBlock, Side
@@ -47,6 +50,15 @@ class ChainLink(NamedTuple):
     block: Block
     second: SecondBlock
     elemental: Elemental | None
+    own: OwnSecond | None = None
+
+    @property
+    def free(self) -> FreeSecond | None:
+        """The second derivative where it is matrix-free and not zero."""
+        e, own = self.elemental, self.own
+        if e is None or own is None or own.explicit or not own.block.nnz:
+            return None
+        return FreeSecond(e.name, own, (own.left, own.right))
 
     @property
     def price(self) -> int:
@@ -57,7 +69,11 @@ class ChainLink(NamedTuple):
 
 def chain_links(graph: Graph, asked: SecondOrder) -> list[ChainLink]:
     """Return the links of a chain: with weights, that of the weights comes last and has no second derivative."""
-    links = [ChainLink(e.block, graph.declared[e.name].second_block, e) for e in graph.chain]
+    links = []
+    for e in graph.chain:
+        own = graph.own_second(e.name)
+        assert own is not None, "an elemental has a second derivative, if only a zero one"
+        links.append(ChainLink(e.block, own.block, e, own))
     if asked.weights:
         rows = links[-1].block.rows
         nothing = ElementalSecond("zero").block(1, rows)
@@ -85,19 +101,23 @@ def bracketing_plan(graph: Graph, asked: SecondOrder, split: Split, symmetric: b
 
 
 class _IntervalWriter:
-    """Writes the blocks of intervals, those of the parts before those of the whole."""
+    """Writes the blocks of intervals, those of the parts before those of the whole.
+
+    A matrix-free second derivative is written where it is read, because what multiplies it may be taken along.
+    """
 
     def __init__(self, graph: Graph, links: Sequence[ChainLink], split: Split, symmetric: bool) -> None:
         self.recorder = Recorder(graph)
+        self._writer = SecondWriter(self.recorder)
         self._output = graph.outputs[0]
         self._links, self._split, self._symmetric = links, split, symmetric
         self._bends = bends(links)
-        self._jacobians: dict[tuple[int, int], int] = {}
+        self._jacobians: dict[tuple[int, int], HeldJacobian] = {}
 
     def second(self) -> int | None:
         """Write the second derivative of the whole chain; None where it is zero."""
         last = len(self._links)
-        made: dict[tuple[int, int], int | None] = {}
+        made: dict[tuple[int, int], HeldSecond | FreeSecond | None] = {}
         needed = set[tuple[int, int]]()
         order = list(self._nodes(last))
         for i, j in order:
@@ -109,7 +129,10 @@ class _IntervalWriter:
                 made[i, j] = self._joined(i, j, made)
             if (i, j) in needed:
                 self._jacobian(i, j)
-        return made[0, last]
+        whole = made[0, last]
+        if isinstance(whole, FreeSecond):
+            whole = made_along(self._writer, whole, SideBlocks(), whole.ends)
+        return None if whole is None else whole.handle
 
     def _nodes(self, last: int) -> Iterator[tuple[int, int]]:
         """Yield the intervals of the bracketing, each before its parts; the later part comes first."""
@@ -131,36 +154,47 @@ class _IntervalWriter:
         if whole or self._bends(i, k):
             needed.add((k, j))
 
-    def _joined(self, i: int, j: int, made: dict[tuple[int, int], int | None]) -> int | None:
-        k = self._split(i, j)
-        after, before = made[k, j], made[i, k]
-        total = None
-        if after is not None:
-            total = self.recorder.contract(after, self._jacobian(i, k), Side.BOTH, self._symmetric)
-        if before is not None:
-            total = self.recorder.contract(before, self._jacobian(k, j), Side.ROWS, self._symmetric, total)
+    def _joined(self, i: int, j: int, made: dict[tuple[int, int], HeldSecond | FreeSecond | None]) -> HeldSecond | None:
+        """Write the second derivative of an interval, that of a matrix-free part first, onto which the other comes."""
+        k, total = self._split(i, j), None
+        reads: list[tuple[HeldSecond | FreeSecond, tuple[int, int], Side]] = []
+        if (after := made[k, j]) is not None:
+            reads.append((after, (i, k), Side.BOTH))
+        if (before := made[i, k]) is not None:
+            reads.append((before, (k, j), Side.ROWS))
+        for part, other, side in sorted(reads, key=lambda read: not isinstance(read[0], FreeSecond)):
+            by = self._jacobian(*other)
+            if isinstance(part, FreeSecond):
+                blocks = SideBlocks(rows=by) if side is Side.ROWS else SideBlocks(left=by, right=by)
+                fresh = made_along(self._writer, part, blocks, part.ends, self._symmetric)
+                total = fresh if total is None else self._writer.total_second(total, fresh)
+            else:
+                total = self._writer.contract(part, by, side, part[:2], self._symmetric, total)
         return total
 
-    def _loaded(self, i: int) -> int | None:
-        e = self._links[i].elemental
-        return None if e is None or not self._bends(i, i + 1) else self.recorder.load_second(e.name)
+    def _loaded(self, i: int) -> HeldSecond | FreeSecond | None:
+        return own_second(self._writer, self._links[i]) if self._bends(i, i + 1) else None
 
-    def _jacobian(self, i: int, j: int) -> int:
+    def _jacobian(self, i: int, j: int) -> HeldJacobian:
         """Write the Jacobian of an interval whose parts have theirs."""
         if (i, j) not in self._jacobians:
             last = j - i == 1
-            made = recorded_jacobian(self.recorder, self._links[i], self._output) if last else self._product(i, j)
+            made = link_jacobian(self._writer, self._links[i], self._output) if last else self._product(i, j)
             self._jacobians[i, j] = made
         return self._jacobians[i, j]
 
-    def _product(self, i: int, j: int) -> int:
+    def _product(self, i: int, j: int) -> HeldJacobian:
         k = self._split(i, j)
-        return self.recorder.multiply(self._jacobian(k, j), self._jacobian(i, k))
+        return self._writer.multiply(self._jacobian(k, j), self._jacobian(i, k))
 
 
-def recorded_jacobian(recorder: Recorder, link: ChainLink, output: str) -> int:
+def own_second(writer: SecondWriter, link: ChainLink) -> HeldSecond | FreeSecond:
+    """Load the second derivative of a link, unless it is matrix-free."""
+    assert link.elemental is not None, "weights have no second derivative"
+    assert link.own is not None, "an elemental has one"
+    return writer.own_second(link.elemental.name, link.own)
+
+
+def link_jacobian(writer: SecondWriter, link: ChainLink, output: str) -> HeldJacobian:
     """Write the Jacobian of a link."""
-    e = link.elemental
-    if e is None:
-        return recorder.given(output, Side.ROWS)
-    return recorder.load(e.name) if e.explicit else recorder.accumulate(e.name, cheapest_mode(e))
+    return writer.given(output, Side.ROWS, link.block) if link.elemental is None else writer.loaded(link.elemental)

@@ -28,9 +28,10 @@ from collections.abc import Mapping, Sequence
 
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.second_along import seconds_along, standing_for
+from chainplan.plans.second_free import SideBlocks, made_along
 from chainplan.plans.second_programs import KeptEdges, programmed
 from chainplan.plans.second_weighted import seconds_weighted
-from chainplan.plans.second_writer import HeldJacobian, HeldSecond, SecondWriter
+from chainplan.plans.second_writer import FreeSecond, HeldJacobian, HeldSecond, SecondWriter
 from chainplan.plans.steps import Plan, SecondOutput
 from chainplan.problem.graph import Graph
 from chainplan.problem.second import SecondOrder
@@ -76,6 +77,7 @@ class SecondElimination:
         self._out: dict[str, list[str]] = {}
         self._jacobians: dict[tuple[str, str], HeldJacobian] = {}
         self._seconds: dict[str, dict[frozenset[str], HeldSecond]] = {}
+        self._free: dict[str, list[FreeSecond]] = {}
         self.gone = frozenset[str]()
         self.ends = {o: standing_for(o, Side.ROWS) if asked.weights else o for o in graph.outputs}
         own = self._own_seconds()
@@ -83,7 +85,12 @@ class SecondElimination:
         self._behind, self._ahead = self._reading(own)
         self._take_jacobians()
         for vertex, edge in own:
-            self._gather(vertex, edge)
+            if isinstance(edge, FreeSecond):
+                self._free.setdefault(vertex, []).append(edge)
+            else:
+                self._gather(vertex, edge)
+        for vertex, free in self._unread():
+            self._form(vertex, free)
 
     @property
     def price(self) -> int:
@@ -121,12 +128,55 @@ class SecondElimination:
         other._out = {v: [*some] for v, some in self._out.items()}
         other._jacobians = dict(self._jacobians)
         other._seconds = {v: dict(some) for v, some in self._seconds.items()}
+        other._free = {v: [*some] for v, some in self._free.items()}
         return other
 
     def eliminate(self, k: str) -> None:
-        """Eliminate a vertex: what depends on it depends on its arguments then."""
+        """Eliminate a vertex: what depends on it depends on its arguments then.
+
+        A matrix-free second derivative that is read now is formed, if that is cheaper than to apply it to all that
+        multiplies it.
+        """
+        read = self._read(k)
+        self.writer.counted = self.writer.counted and self._apart(k, read)
+        for vertex, free in read:
+            formed, applied = self.copy(), self.copy()
+            formed._form(vertex, free)
+            for one in (formed, applied):
+                one._eliminate(k)
+            if formed.price < applied.price:
+                self._form(vertex, free)
+        self._eliminate(k)
+
+    def _read(self, k: str) -> list[tuple[str, FreeSecond]]:
+        """Return the matrix-free second derivatives that are read where a vertex is eliminated, with their vertices."""
+        before = [(v, free) for v in self._out[k] for free in self._free.get(v, ()) if k in free.ends]
+        return [*((k, free) for free in self._free.get(k, ())), *before]
+
+    def _apart(self, k: str, read: list[tuple[str, FreeSecond]]) -> bool:
+        """Say whether each of the matrix-free second derivatives may be decided on by itself, here and nowhere else."""
+        places = {(vertex, free.ends) for vertex, free in read}
+        return len(places) == len(read) and not (k in self.ends.values() and self._free.get(k))
+
+    def _unread(self) -> list[tuple[str, FreeSecond]]:
+        """Return the matrix-free second derivatives that no elimination reads, or that are a part of a result."""
+        middle = {*self.middle}
+        at_ends = [(v, free) for v in self.ends.values() for free in self._free.get(v, ())]
+        return [(v, free) for v, free in at_ends if middle.isdisjoint(free.ends)]
+
+    def _form(self, vertex: str, free: FreeSecond) -> None:
+        """Form a matrix-free second derivative, and let it be an edge like others."""
+        self._free[vertex].remove(free)
+        self._gather(vertex, made_along(self.writer, free, SideBlocks(), free.ends, self._symmetric))
+
+    def _eliminate(self, k: str) -> None:
         sources, targets = self._into[k], self._out[k]
         for v in targets:
+            for free in self._free.get(k, ()):
+                self._apply(v, free, SideBlocks(rows=self._jacobians[v, k]), free.ends)
+            for free in [free for free in self._free.get(v, ()) if k in free.ends]:
+                self._free[v].remove(free)
+                self._apply_before(v, k, free, sources)
             for pair in self._seconds.get(k, {}).values():
                 self._contract(v, pair, self._jacobians[v, k], Side.ROWS, pair.left, pair.right)
             self._push(v, k, sources)
@@ -144,6 +194,24 @@ class SecondElimination:
             self._jacobians.pop((k, i), None)
         self._into[k] = []
         self._seconds.pop(k, None)
+        self._free.pop(k, None)
+
+    def _apply(self, v: str, free: FreeSecond, blocks: SideBlocks, ends: tuple[str, str]) -> None:
+        """Apply a matrix-free second derivative, and add what comes out to the edge of the same arguments at v."""
+        self._gather(v, made_along(self.writer, free, blocks, ends, self._symmetric))
+
+    def _apply_before(self, v: str, k: str, free: FreeSecond, sources: Sequence[str]) -> None:
+        """Apply the second derivative of v by k to the Jacobians of k, on the column sides that are open."""
+        if free.left is not None or free.right is not None:
+            for i in sources:
+                left, right = (None if held is not None else self._jacobians[k, i] for held in (free.left, free.right))
+                ends = (free.ends[0] if left is None else i, free.ends[1] if right is None else i)
+                self._apply(v, free, SideBlocks(None, left, right), ends)
+            return
+        for place, right_end in enumerate(sources):
+            for left_end in sources[: place + 1]:
+                blocks = SideBlocks(None, self._jacobians[k, left_end], self._jacobians[k, right_end])
+                self._apply(v, free, blocks, (left_end, right_end))
 
     def outputs(self) -> list[SecondOutput]:
         """Return the blocks of the second derivative, once all vertices are eliminated; the steps are handles."""
@@ -171,31 +239,31 @@ class SecondElimination:
                 pair = self.writer.contract(pair, given, side, (left, right))
         return pair
 
-    def _link(self, own: Sequence[tuple[str, HeldSecond]]) -> None:
+    def _link(self, own: Sequence[tuple[str, HeldSecond | FreeSecond]]) -> None:
         """Note which vertices the useful elementals, and weights behind the outputs, connect."""
         pairs = [(e.target, e.source) for e in self._graph.useful]
         reached = {target for target, _ in pairs}
         if self._weighted:
-            pairs += [(_WEIGHTED, v) for _, edge in own for v in (edge.left, edge.right)]
+            pairs += [(_WEIGHTED, v) for _, edge in own for v in edge.ends]
         elif self._asked.weights:
             pairs += [(self.ends[o], o) for o in self._graph.outputs if o in reached]
         for target, source in dict.fromkeys(pairs):
             self._into.setdefault(target, []).append(source)
             self._out.setdefault(source, []).append(target)
 
-    def _own_seconds(self) -> list[tuple[str, HeldSecond]]:
+    def _own_seconds(self) -> list[tuple[str, HeldSecond | FreeSecond]]:
         """Return (vertex, edge) for each second derivative of an elemental or a pair of arguments."""
         bent = {name: own for name, own in self._graph.useful_seconds.items() if own.block.nnz}
         if self._weighted:
             return [(_WEIGHTED, edge) for edge in seconds_weighted(self._graph, self._asked, bent, self.writer)]
         if not self._formed:
             return list(seconds_along(self._graph, self._asked, bent, self.writer))
-        return [(own.target, self.writer.loaded_second(name, *own[2:])) for name, own in bent.items()]
+        return [(own.target, self.writer.own_second(name, own)) for name, own in bent.items()]
 
-    def _reading(self, own: Sequence[tuple[str, HeldSecond]]) -> tuple[set[str], set[str]]:
+    def _reading(self, own: Sequence[tuple[str, HeldSecond | FreeSecond]]) -> tuple[set[str], set[str]]:
         """Return the vertices behind some second-order edge, and those from which an open side of one is reached."""
         behind = {vertex for vertex, _ in own}
-        ahead = {v for _, edge in own for v in (edge.left, edge.right) if v in self._graph.sizes}
+        ahead = {v for _, edge in own for v in edge.ends if v in self._graph.sizes}
         for v in self._graph.order:
             if v in behind:
                 behind.update(self._out.get(v, ()))

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
-from chainplan.plans.steps import Add, Contract, Exchange, LoadSecond, Multiply, Propagate, Step
+from chainplan.plans.steps import Add, ApplySecond, Contract, Exchange, LoadSecond, Multiply, Propagate, Step
 from chainplan.problem.graph import Graph, Mode
 from chainplan.structures.second import Side
 
@@ -76,6 +76,8 @@ def _made(
     match step:
         case LoadSecond(name):
             return labels.own[name], labels.own[name]
+        case ApplySecond():
+            return _applied(step, labels.own[step.elemental], paths)
         case Exchange(second):
             return held[second][::-1]
         case Contract(second, block, side) if block in columns:
@@ -92,6 +94,16 @@ def _made(
         case Propagate(name, arg, mode) if arg in held:
             return (labels.left if mode is Mode.ADJOINT else labels.rows)[name] * held[arg][0], 0
     return None
+
+
+def _applied(step: ApplySecond, own: int, paths: HeldPaths) -> _Pair:
+    """Multiply the labels of the paths on all sides onto that of a second derivative."""
+    held, turned = own, own
+    sides = (step.on_rows, paths.rows, paths.rows), (step.on_left, *paths[1:]), (step.on_right, *paths[:0:-1])
+    for arg, along, across in sides:
+        if arg is not None:
+            held, turned = held * along[arg], turned * across[arg]
+    return held, turned
 
 
 def _contracted(held: _Pair, step: Contract, paths: HeldPaths) -> _Pair:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from chainplan.plans.second_writer import HeldJacobian, HeldSecond, SecondWriter
+from chainplan.plans.second_free import SideBlocks, made_along
+from chainplan.plans.second_writer import FreeSecond, HeldJacobian, HeldSecond, SecondWriter
 from chainplan.problem.graph import Graph
 from chainplan.problem.mixed_second import OwnSecond
 from chainplan.problem.second import SecondOrder
@@ -24,10 +25,10 @@ def seconds_weighted(
     """Yield the weighted second derivative of each elemental or pair of arguments."""
     rows = _carried_back(graph, asked, {own.target for own in bent.values()}, writer)
     for name, own in bent.items():
-        edge = writer.loaded_second(name, own.left, own.right, own.block)
-        row = rows.get(own.target)
-        if row is not None:
-            ends = own.left, own.right
+        edge, row, ends = writer.own_second(name, own), rows.get(own.target), (own.left, own.right)
+        if isinstance(edge, FreeSecond):
+            edge = made_along(writer, edge, SideBlocks(rows=row), ends)
+        elif row is not None:
             edge = writer.contract(edge, row, Side.ROWS, ends, halved=own.left == own.right)
         yield edge
 

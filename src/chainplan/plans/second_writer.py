@@ -11,8 +11,11 @@ from typing import NamedTuple
 
 from chainplan.plans.accumulations import cheapest_mode
 from chainplan.plans.recorder import Recorder
+from chainplan.plans.second_colours import TakenSides, calls_of, colours_for, product_on_sides
+from chainplan.plans.steps import ApplySecond
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Mode
+from chainplan.problem.mixed_second import OwnSecond
 from chainplan.structures import Block
 from chainplan.structures.second import SecondBlock, Side, contraction
 
@@ -31,6 +34,24 @@ class HeldSecond(NamedTuple):
     right: str
     block: SecondBlock
     handle: int = 0
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """What stands at both column sides."""
+        return self.left, self.right
+
+
+class FreeSecond(NamedTuple):
+    """The matrix-free second derivative of an elemental, with the directions at its column sides, None for open ones.
+
+    `ends` are what stands at its column sides.
+    """
+
+    name: str
+    own: OwnSecond
+    ends: tuple[str, str]
+    left: HeldJacobian | None = None
+    right: HeldJacobian | None = None
 
 
 @dataclass
@@ -62,10 +83,45 @@ class SecondWriter:
             self._own[e.name] = HeldJacobian(e.block, handle)
         return self._own[e.name]
 
-    def loaded_second(self, name: str, left: str, right: str, block: SecondBlock) -> HeldSecond:
-        """Load the second derivative of an elemental or of a pair of arguments."""
+    def own_second(self, name: str, own: OwnSecond) -> HeldSecond | FreeSecond:
+        """Load the second derivative of an elemental or of a pair of arguments, unless it is matrix-free."""
+        if not own.explicit:
+            return FreeSecond(name, own, (own.left, own.right))
         handle = 0 if self.recorder is None else self.recorder.load_second(name)
-        return HeldSecond(left, right, block, handle)
+        return HeldSecond(own.left, own.right, own.block, handle)
+
+    def applied_second(
+        self,
+        free: FreeSecond,
+        mode: Mode,
+        rows: HeldJacobian | None = None,
+        left: HeldJacobian | None = None,
+        right: HeldJacobian | None = None,
+    ) -> HeldSecond:
+        """Apply a matrix-free second derivative to blocks on some of its sides; its column sides stay named as before.
+
+        The colours of open sides are the fewest known, so that nothing is proven where there are some.
+        """
+        own, alike = free.own, left is not None and left is right
+        sizes = TakenSides(
+            None if rows is None else rows.block.rows,
+            None if left is None else left.block.cols,
+            None if right is None else right.block.cols,
+            alike,
+        )
+        colours = colours_for(own.block, mode, sizes)
+        self.price += calls_of(own.block, mode, sizes, colours) * (own.price(mode.value) or 0)
+        held = {Side.ROWS: rows, Side.LEFT: left, Side.RIGHT: right}
+        by = {side: one.block for side, one in held.items() if one is not None}
+        block = product_on_sides(own.block, by, alike)
+        exact = all(one.structure.exact for one in by.values())
+        self.counted = self.counted and own.block.pattern is None and block.exact and exact
+        handle = 0
+        if self.recorder is not None:
+            on = [None if one is None else one.handle for one in held.values()]
+            step = ApplySecond(free.name, mode, on[0], on[1], on[2], colours.rows, colours.columns)
+            handle = self.recorder.apply_second(step)
+        return HeldSecond(own.left, own.right, block, handle)
 
     def given(self, vertex: str, side: Side, block: Block) -> HeldJacobian:
         """Take the weights or directions at a vertex."""

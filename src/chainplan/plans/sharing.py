@@ -21,6 +21,7 @@ from chainplan.plans.steps import (
     Accumulate,
     Add,
     Again,
+    ApplySecond,
     Contract,
     Decompress,
     Exchange,
@@ -159,7 +160,7 @@ class _Sharing:
                 return values[arg]
             case Seed():
                 return BlockValue()
-            case LoadSecond() | Contract() | Exchange() | Given():
+            case LoadSecond() | ApplySecond() | Contract() | Exchange() | Given():
                 return self._factor(("of its own", len(values)))
         raise AssertionError("states are not evaluated, and no vectors are multiplied")
 

@@ -23,6 +23,7 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Again,
+    ApplySecond,
     Contract,
     Decompress,
     Direction,
@@ -114,6 +115,9 @@ class StateWalk(Interpreter[None]):
         """A direction needs no state."""
 
     def load_second(self, step: LoadSecond) -> None:
+        self._linearise(step.elemental)
+
+    def apply_second(self, step: ApplySecond) -> None:
         self._linearise(step.elemental)
 
     def given(self, step: Given) -> None:

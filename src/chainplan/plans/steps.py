@@ -8,9 +8,9 @@ plan whose steps have other numbers (`renumbered`), and which method of an `Inte
 Interpreters say what a step means, one for each purpose: what it makes and costs, which paths it counts, which kernel
 runs it. Each has a method for every kind, so that none can be forgotten.
 
-Steps for second derivatives stand among the others: `LoadSecond` and `Contract` make blocks of rows x cols x cols,
-`Add` adds these as well, and all first-order blocks that contractions read are made by the same steps as those of a
-Jacobian, so that a block which several contractions read is made and paid once.
+Steps for second derivatives stand among the others: `LoadSecond`, `ApplySecond` and `Contract` make blocks of rows x
+cols x cols, `Add` adds these as well, and all first-order blocks that they read are made by the same steps as those of
+a Jacobian, so that a block which several of them read is made and paid once.
 
 Where a plan evaluates the chain itself, instead of taking the states at which it is linearised as given, there is one
 *working state*, which is that of the input at first: `Advance` moves it on, `Store` keeps it, `Restore` fetches it (see
@@ -299,6 +299,35 @@ class LoadSecond(NamedTuple):
         return interpreter.load_second(self)
 
 
+class ApplySecond(NamedTuple):
+    """The second derivative of a matrix-free elemental, along blocks on some of its sides, by one call for each line.
+
+    A tangent makes F''[on_left, on_right], with one call for each pair of their columns, and of pairs of one block with
+    itself for those with j <= k. An adjoint makes on_rows · F''[·, on_right], with one call for each row and column. An
+    identity stands where there is no block: its columns and, for adjoints, its rows are added up that have
+    one colour. Adjoints have colours of the columns where both column sides are open, those of one group of rows after
+    the other.
+    """
+
+    elemental: str
+    mode: Mode
+    on_rows: int | None = None
+    on_left: int | None = None
+    on_right: int | None = None
+    row_colours: tuple[int, ...] = ()
+    colours: tuple[int, ...] = ()
+
+    def operands(self) -> tuple[int, ...]:
+        return tuple(arg for arg in (self.on_rows, self.on_left, self.on_right) if arg is not None)
+
+    def renumbered(self, place: StepPlaces) -> ApplySecond:
+        rows, left, right = (None if arg is None else place[arg] for arg in self[2:5])
+        return self._replace(on_rows=rows, on_left=left, on_right=right)
+
+    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
+        return interpreter.apply_second(self)
+
+
 class Contract(NamedTuple):
     """A second-order block with one of its sides, or both column sides, multiplied by `block`; added onto `onto`.
 
@@ -371,7 +400,7 @@ STATE_STEP_KINDS: frozenset[type] = frozenset(get_args(StateStep))
 """The kinds of these steps; `kind in ...` is many times faster than isinstance, and plans have millions of steps."""
 APPLICATION_KINDS: frozenset[type] = frozenset(get_args(Application))
 """The kinds of steps that are applications."""
-SecondStep = LoadSecond | Contract | Exchange | Given
+SecondStep = LoadSecond | ApplySecond | Contract | Exchange | Given
 """The steps that stand in plans for second derivatives alone."""
 Step = Load | Application | Multiply | Add | Seed | Decompress | Again | Direction | SecondStep | StateStep
 PROGRAM_STEP_KINDS: frozenset[type] = frozenset(
@@ -423,6 +452,9 @@ class Interpreter(ABC, Generic[VisitResult]):
 
     @abstractmethod
     def load_second(self, step: LoadSecond) -> VisitResult: ...
+
+    @abstractmethod
+    def apply_second(self, step: ApplySecond) -> VisitResult: ...
 
     @abstractmethod
     def contract(self, step: Contract) -> VisitResult: ...

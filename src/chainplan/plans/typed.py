@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from chainplan.errors.arguments import describe
 from chainplan.plans.places import MAX_AGAIN_DEPTH, BlockPlaces
+from chainplan.plans.second_colours import SecondColours, TakenSides, calls_of, product_on_sides, unfit_colours
 from chainplan.plans.steps import (
     MAX_DECOMPRESSED_LINES,
     MAX_DECOMPRESSED_NONZEROS,
@@ -19,6 +20,7 @@ from chainplan.plans.steps import (
     Advance,
     Again,
     Application,
+    ApplySecond,
     Contract,
     Decompress,
     Direction,
@@ -281,7 +283,37 @@ class Typing(Interpreter[MadeBlock]):
         own = self._graph.own_second(step.elemental)
         if own is None:
             raise Broken(f"'{step.elemental}' is no elemental of the problem, and no pair of arguments.")
-        return _second(*own[1:]), 0, 0
+        if not own.explicit:
+            raise Broken(f"the second derivative of '{step.elemental}' is matrix-free and cannot be loaded; apply it.")
+        return _second(own.target, own.left, own.right, own.block), 0, 0
+
+    def apply_second(self, step: ApplySecond) -> MadeBlock:
+        own, mode = self._graph.own_second(step.elemental), step.mode
+        _require_mode(mode)
+        price = None if own is None else own.tangent if mode is Mode.TANGENT else own.adjoint
+        if own is None or price is None:
+            raise Broken(f"'{step.elemental}' has no second {mode.value}; expected one that the problem gives a price.")
+        if (step.on_rows if mode is Mode.TANGENT else step.on_left) is not None:
+            side = "rows" if mode is Mode.TANGENT else "left"
+            raise Broken(f"a second {mode.value} takes no block on the side '{side}'; contract it afterwards.")
+        sides = (Side.ROWS, step.on_rows), (Side.LEFT, step.on_left), (Side.RIGHT, step.on_right)
+        taken = {at: self._plain_operand(arg, f"on_{at.value}") for at, arg in sides if arg is not None}
+        ends = {Side.ROWS: own.target, Side.LEFT: own.left, Side.RIGHT: own.right}
+        for at, typed in taken.items():
+            near = typed.source if at is Side.ROWS else typed.target
+            if near != ends[at]:
+                raise Broken(f"on_{at.value} meets '{near}', but the elemental is at '{ends[at]}'; they must meet.")
+            ends[at] = typed.target if at is Side.ROWS else typed.source
+        lines = {at: typed.block.rows if at is Side.ROWS else typed.block.cols for at, typed in taken.items()}
+        alike = step.on_left is not None and step.on_left == step.on_right
+        sizes = TakenSides(lines.get(Side.ROWS), lines.get(Side.LEFT), lines.get(Side.RIGHT), alike)
+        colours = SecondColours(step.row_colours, step.colours)
+        wrong = unfit_colours(own.block, mode, sizes, colours)
+        if wrong:
+            raise Broken(f"{wrong} Leave them out for one each.")
+        made = product_on_sides(own.block, {at: typed.block for at, typed in taken.items()}, alike)
+        fma = price * calls_of(own.block, mode, sizes, colours)
+        return _second(ends[Side.ROWS], ends[Side.LEFT], ends[Side.RIGHT], made), self._cost.apply_second(fma), 0
 
     def given(self, step: Given) -> MadeBlock:
         vertex, side = step
@@ -352,6 +384,8 @@ class Typing(Interpreter[MadeBlock]):
     def _other_half(self, step: Contract) -> bool:
         """Whether a step multiplies on the left what the same block on the right of a symmetric one has made."""
         once = self._steps[step.second]
+        if step.side is Side.LEFT and isinstance(once, ApplySecond):
+            return once.on_left is None and once.on_right == step.block
         if step.side is not Side.LEFT or not isinstance(once, Contract) or once.side is not Side.RIGHT:
             return False
         whole = self.made[once.second]
@@ -414,6 +448,13 @@ class Typing(Interpreter[MadeBlock]):
         typed = self._any_operand(position, role)
         if type(typed.special) is SecondOrderEnd:
             raise Broken(f"{role} is {position}, a second-order block; expected a block of rows x cols. Contract it.")
+        return typed
+
+    def _plain_operand(self, position: int, role: str) -> Typed:
+        """Return a first-order block that multiplies a side of one of second order."""
+        typed = self._operand(position, role)
+        if typed.special is not None:
+            raise Broken(f"{role} is {position}, which is compressed or holds a vector; expected a plain block.")
         return typed
 
     def _second_operand(self, position: int, role: str) -> Typed:

@@ -144,6 +144,21 @@ class CostModel(Protocol):
         """
         ...
 
+    def apply_second(self, fma: int) -> int:
+        """Return the price of second tangents or second adjoints.
+
+        Parameters
+        ----------
+        fma : int
+            What the problem says that they cost.
+
+        Returns
+        -------
+        int
+            The price.
+        """
+        ...
+
     def advance(self, elemental: Elemental) -> int:
         """Return the price of evaluating an elemental once.
 
@@ -252,6 +267,9 @@ class Fma(CostModel):
 
     def contract(self, second: SecondBlock, block: Block, side: Side, halved: bool) -> int:
         return contraction(second, block, side, halved).fma
+
+    def apply_second(self, fma: int) -> int:
+        return fma
 
     def advance(self, elemental: Elemental) -> int:
         return elemental.evaluation

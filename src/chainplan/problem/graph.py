@@ -103,7 +103,7 @@ class Elemental:
     @property
     def second_block(self) -> SecondBlock:
         """The second derivative of rows x cols x cols before it has values."""
-        if self.second is None:
+        if self.second is None or self.second.pattern is None:
             return allowed_second(self.block)
         return self.second.block(self.block.rows, self.block.cols)
 
@@ -260,7 +260,9 @@ class Graph:
         """
         e = self.declared.get(name)
         if e is not None:
-            return OwnSecond(second_name(e.first), e.target, e.source, e.source, e.second_block)
+            own = e.second or ElementalSecond()
+            ends = e.target, e.source, e.source
+            return OwnSecond(second_name(e.first), *ends, e.second_block, own.tangent, own.adjoint)
         one = next((one for one in self.mixed if one.name == name), None)
         return None if one is None else OwnSecond(second_name(name), *one.ends, one.block(self.sizes))
 

@@ -17,13 +17,28 @@ from chainplan.structures.second import ListedSecond, SecondBlock
 
 
 class OwnSecond(NamedTuple):
-    """A second derivative that a step loads: the name of its values, its vertex, its two arguments and its block."""
+    """A second derivative as steps take it: the name of its values, its vertex, its two arguments and its block.
+
+    One that is matrix-free has a price in fma: of each pair of directions (`tangent`), or of each weighted direction
+    (`adjoint`).
+    """
 
     given: str
     target: str
     left: str
     right: str
     block: SecondBlock
+    tangent: int | None = None
+    adjoint: int | None = None
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the entries are given, so that a step can load them."""
+        return self.tangent is None and self.adjoint is None
+
+    def price(self, mode: str) -> int | None:
+        """Return the fma of a call of a second tangent or second adjoint, None where there is none."""
+        return self.tangent if mode == "tangent" else self.adjoint
 
 
 @dataclass(frozen=True)

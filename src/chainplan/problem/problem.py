@@ -264,5 +264,5 @@ def _details(e: Elemental) -> dict[str, Any]:
     if e.advance is not None:
         result["advance"] = e.advance
     if e.second is not None:
-        result["second"] = e.second.to_spec()
+        result |= e.second.to_spec()
     return result

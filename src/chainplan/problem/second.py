@@ -14,6 +14,8 @@ from chainplan.structures.second import ListedSecond, SecondBlock, Side, diagona
 
 MAX_DIRECTIONS = 10**12
 """The most directions on a side."""
+MAX_SECOND_PRICE = 10**36
+"""The most fma of one second tangent or second adjoint."""
 PATTERN_WORDS = ("dense", "diagonal", "zero")
 """The patterns that have a name."""
 SIDE_WORDS = {Side.ROWS: "weights", Side.LEFT: "left", Side.RIGHT: "right"}
@@ -78,11 +80,11 @@ def require_pattern(pattern: object, advice: str) -> None:
         raise refuse("pattern", pattern, f"{', '.join(PATTERN_WORDS)}, or a list of entries", advice)
 
 
-def patterned(whole: SecondBlock, pattern: str | ListedSecond) -> SecondBlock:
-    """Return a second-order block with the entries of a pattern alone."""
+def patterned(whole: SecondBlock, pattern: str | ListedSecond | None) -> SecondBlock:
+    """Return a second-order block with the entries of a pattern alone; with all entries where there is none."""
     if isinstance(pattern, ListedSecond):
         return whole._replace(pattern=pattern)
-    if pattern == "dense":
+    if pattern is None or pattern == "dense":
         return whole
     listed = listed_second([]) if pattern == "zero" else diagonal_second(whole.rows)
     return whole._replace(pattern=listed, exact=listed is not None)
@@ -92,10 +94,18 @@ def patterned(whole: SecondBlock, pattern: str | ListedSecond) -> SecondBlock:
 class ElementalSecond:
     """The second derivative of an elemental, of rows x cols x cols.
 
+    One with neither `tangent` nor `adjoint` is explicit: its entries are given. Any other is matrix-free.
+
     Parameters
     ----------
-    pattern : str | ListedSecond
-        `dense`, `zero` or `diagonal` (elementwise functions), or the entries (i, j, k) that may be nonzero.
+    pattern : str | ListedSecond | None
+        `dense`, `zero` or `diagonal` (elementwise functions), or the entries (i, j, k) that may be nonzero; None stands
+        for all that the structure of the Jacobian allows.
+    tangent : int | None
+        The cost of a second tangent F''[u, v] in fma per pair of directions; None where there is none.
+    adjoint : int | None
+        The cost of a second adjoint w·F''[·, v] in fma per weighted direction, a row with a direction; None where there
+        is none.
 
     Raises
     ------
@@ -106,12 +116,26 @@ class ElementalSecond:
     --------
     >>> ElementalSecond("diagonal").block(3, 3).nnz
     3
+    >>> ElementalSecond(adjoint=500).explicit
+    False
     """
 
-    pattern: str | ListedSecond
+    pattern: str | ListedSecond | None = None
+    tangent: int | None = None
+    adjoint: int | None = None
 
     def __post_init__(self) -> None:
-        require_pattern(self.pattern, "Make a list by listed_second.")
+        if self.pattern is not None:
+            require_pattern(self.pattern, "Make a list by listed_second.")
+        for mode in ("tangent", "adjoint"):
+            price = getattr(self, mode)
+            if price is not None:
+                object.__setattr__(self, mode, whole(mode, price, most=MAX_SECOND_PRICE))
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the entries are given, so that a step can load them."""
+        return self.tangent is None and self.adjoint is None
 
     def block(self, rows: int, cols: int) -> SecondBlock:
         """Return the second-order block of an elemental of rows x cols.
@@ -153,17 +177,17 @@ class ElementalSecond:
                 return f"has the entry of row {i} or column {max(j, k)}, but the elemental is {rows} x {cols}"
         return None
 
-    def to_spec(self) -> object:
+    def to_spec(self) -> dict[str, object]:
         """Return it as a spec writes it.
 
         Returns
         -------
-        object
-            The value of `second`.
+        dict
+            The keys of an elemental that say it.
         """
-        if isinstance(self.pattern, str):
-            return self.pattern
-        listed = self.pattern
-        return {
-            "coo": [[int(i), int(j), int(k)] for i, j, k in zip(listed.i, listed.j, listed.k, strict=True) if j <= k]
-        }
+        pattern: object = self.pattern
+        if isinstance(pattern, ListedSecond):
+            entries = zip(pattern.i, pattern.j, pattern.k, strict=True)
+            pattern = {"coo": [[int(i), int(j), int(k)] for i, j, k in entries if j <= k]}
+        words = {"second": pattern, "second_tangent": self.tangent, "second_adjoint": self.adjoint}
+        return {key: value for key, value in words.items() if value is not None}

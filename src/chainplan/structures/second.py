@@ -13,9 +13,11 @@ longer ones count as dense, which is an upper bound. Of a block whose two column
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan.structures.base import Structure
@@ -71,6 +73,14 @@ class ListedSecond:
         """What equal lists have in common."""
         return self.i.tobytes(), self.j.tobytes(), self.k.tobytes()
 
+    @cached_property
+    def mark(self) -> bytes:
+        """A digest of the list, short whatever its length."""
+        digest = blake2b(digest_size=32)
+        for numbers in self.key:
+            digest.update(numbers)
+        return digest.digest()
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ListedSecond) and self.key == other.key
 
@@ -99,6 +109,11 @@ class SecondBlock(NamedTuple):
     def nnz(self) -> int:
         """Number of entries that may be nonzero."""
         return self.rows * self.left * self.right if self.pattern is None else len(self.pattern)
+
+    @property
+    def mark(self) -> Hashable:
+        """A small key that equal blocks have in common."""
+        return (*self[:3], None if self.pattern is None else self.pattern.mark, *self[4:])
 
     @property
     def flat(self) -> Block:

@@ -142,6 +142,7 @@ class _PlanRun(Interpreter[TensorBlock]):
     decompress: Callable[..., TensorBlock] = _foreign
     direction: Callable[..., TensorBlock] = _foreign
     load_second: Callable[..., TensorBlock] = _foreign
+    apply_second: Callable[..., TensorBlock] = _foreign
     given: Callable[..., TensorBlock] = _foreign
     contract: Callable[..., TensorBlock] = _foreign
     exchange: Callable[..., TensorBlock] = _foreign

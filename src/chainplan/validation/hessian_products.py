@@ -22,7 +22,8 @@ from chainplan.structures import Block
 from chainplan.structures.second import Side
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, as_matrices, is_sparse
-from chainplan.values.second import as_array, stored_side
+from chainplan.values.second import stored_side
+from chainplan.values.second_functions import as_array
 
 
 def hessian_times(

@@ -29,7 +29,8 @@ from chainplan.structures.second import Side
 from chainplan.validation.tolerance import largest
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, as_matrices, common_dtype, is_sparse
-from chainplan.values.second import as_array, stored_side
+from chainplan.values.second import stored_side
+from chainplan.values.second_functions import as_array
 
 MAX_REFERENCE_ENTRIES = 50_000_000
 """Entries that the reference may hold at once."""

@@ -108,15 +108,6 @@ def flat(pattern: ListedSecond, values: Array, block: SecondBlock) -> csr_array:
     return csr_array((values, places), shape=(block.rows, block.left * block.right))
 
 
-def as_array(own: OwnSecond, given: Mapping[str, Any]) -> Array:
-    """Return a second derivative as an array of three dimensions; zeros where it has no entries."""
-    block = own.block
-    if not block.nnz:
-        return np.zeros(block[:3], np.int8)
-    held = stored_second(own, given.get(own.given))
-    return held if isinstance(held, np.ndarray) else held.toarray().reshape(block[:3])
-
-
 def draw_seconds(graph: Graph, seed: int = 0, dtype: DTypeLike = np.float64) -> dict[str, Array]:
     """Draw the second derivatives of elementals and of pairs of arguments, beside the Jacobians of `values.draw`.
 

@@ -196,6 +196,7 @@ class _Entries(Interpreter[Refs]):
 
     accumulate: Callable[..., Refs] = _refused
     load_second: Callable[..., Refs] = _refused
+    apply_second: Callable[..., Refs] = _refused
     contract: Callable[..., Refs] = _refused
     exchange: Callable[..., Refs] = _refused
     given: Callable[..., Refs] = _refused

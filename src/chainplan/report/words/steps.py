@@ -10,6 +10,7 @@ from chainplan.plans.steps import (
     Add,
     Advance,
     Again,
+    ApplySecond,
     Contract,
     Decompress,
     Direction,
@@ -76,6 +77,11 @@ class _Words(Interpreter[tuple[str, str]]):
 
     def load_second(self, step: LoadSecond) -> tuple[str, str]:
         return "load second", f"{step.elemental}''"
+
+    def apply_second(self, step: ApplySecond) -> tuple[str, str]:
+        left, right = (":" if arg is None else f"#{arg}" for arg in (step.on_left, step.on_right))
+        rows = "" if step.on_rows is None else f"#{step.on_rows} · "
+        return f"apply second {step.mode.value}", f"{rows}{step.elemental}''[{left}, {right}]"
 
     def given(self, step: Given) -> tuple[str, str]:
         return f"given {step.side.value}", step.vertex
@@ -192,6 +198,13 @@ class _Order(Interpreter[str]):
 
     def load_second(self, step: LoadSecond) -> str:
         return f"{step.elemental}''"
+
+    def apply_second(self, step: ApplySecond) -> str:
+        args = step.on_left, step.on_right
+        left, right = (":" if arg is None else _bare(self.written[arg]) for arg in args)
+        inside = left if args[0] == args[1] else f"{left}, {right}"
+        made = f"{step.elemental}''" if args == (None, None) else f"{step.elemental}''[{inside}]"
+        return made if step.on_rows is None else f"({self.written[step.on_rows]}·{made})"
 
     def given(self, step: Given) -> str:
         return {Side.ROWS: "w", Side.LEFT: "U", Side.RIGHT: "V"}[step.side]

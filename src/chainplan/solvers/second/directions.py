@@ -15,18 +15,22 @@ from itertools import product
 
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.second_bracketings import ChainLink, bends, chain_links
+from chainplan.plans.second_free import SideBlocks, made_along
 from chainplan.plans.second_sides import (
     BASELINE_CHOICES,
+    COLUMN_SIDES,
     OPEN,
     AlongSides,
     SidedChoice,
     SidedPart,
+    free_link,
     needs,
     open_side,
     opened,
     sided_plan,
     taken_later,
 )
+from chainplan.plans.second_writer import FreeSecond, HeldJacobian, SecondWriter
 from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph
@@ -80,6 +84,10 @@ class _SidedTable:
                 if j - i == 1 and (along == OPEN or not self._links[i].second.nnz):
                     self._prices[part] = self._links[i].price if whole else 0
                     continue
+                if (free := free_link(self._links, i, j)) is not None:
+                    own = self._links[i].price if whole else 0
+                    self._prices[part] = own + self._applied(free, None, *self._sides(i, along))
+                    continue
                 best = min(self._ways(part), key=lambda way: way[0], default=None)
                 if best is not None:
                     self._prices[part], self.choices[part] = best
@@ -98,16 +106,19 @@ class _SidedTable:
     def _splits(self, part: SidedPart, k: int) -> Iterator[tuple[int, SidedChoice]]:
         """Yield the choices of a split at k with their prices."""
         i, j, along, whole = part
-        after, before = self._second[k, j, along], self._second[i, k, OPEN]
+        before = self._second[i, k, OPEN]
         near, far = needs(part, k, self._bends(i, k), self._bends(k, j))
         left, right = self._jacobian[k, j], self._jacobian[i, k]
-        last = self._prices.get(SidedPart(k, j, along, far))
-        if last is None:
+        price = self._behind(part, k, far)
+        if price is None:
             return
-        price = last + (product_fma(left, right) if whole else 0)
-        sides = open_side(along)
-        if after.nnz and sides is not None:
-            price += contraction(after, right, sides, along == OPEN).fma
+        price += product_fma(left, right) if whole else 0
+        free = free_link(self._links, i, k)
+        if free is not None:
+            if not i or all(self._anywhere[side] for side in taken_later(OPEN, along)):
+                own = self._links[i].price if near else 0
+                yield price + own + self._applied(free, left, *self._sides(i, along)), SidedChoice(None, k)
+            return
         for early in self._states:
             later = taken_later(early, along)
             first = self._prices.get(SidedPart(i, k, early, near))
@@ -120,6 +131,37 @@ class _SidedTable:
                 made = self._taking(made.block, side, i)
                 total += made.fma
             yield total, SidedChoice(None, k, early)
+
+    def _behind(self, part: SidedPart, k: int, far: bool) -> int | None:
+        """Return the price of the later part of a split and of what multiplies it; None where there is no way."""
+        i, j, along, _ = part
+        right, last = self._jacobian[i, k], free_link(self._links, k, j)
+        if last is not None:
+            if not all(self._anywhere[side] for side in taken_later(OPEN, along)):
+                return None
+            by = HeldJacobian(right)
+            columns = (by if block is None else block for block in self._sides(k, along))
+            return (self._links[k].price if far else 0) + self._applied(last, None, *columns)
+        price, sides, after = self._prices.get(SidedPart(k, j, along, far)), open_side(along), self._second[k, j, along]
+        if price is not None and after.nnz and sides is not None:
+            price += contraction(after, right, sides, along == OPEN).fma
+        return price
+
+    def _sides(self, i: int, along: AlongSides) -> list[HeldJacobian | None]:
+        """Return the directions at x_i of the sides that are along, None for the open ones."""
+        rows = self._links[i].block.cols
+        return [
+            HeldJacobian(Block(rows, self._counts[side])) if taken else None
+            for side, taken in zip(COLUMN_SIDES, along, strict=True)
+        ]
+
+    def _applied(
+        self, free: FreeSecond, rows: Block | None, left: HeldJacobian | None, right: HeldJacobian | None
+    ) -> int:
+        """Return the price of a matrix-free second derivative along blocks."""
+        writer = SecondWriter()
+        made_along(writer, free, SideBlocks(None if rows is None else HeldJacobian(rows), left, right), free.ends)
+        return writer.price
 
     def _taking(self, second: SecondBlock, side: Side, i: int) -> Contraction:
         """Return what comes of taking a side along at x_i."""

@@ -25,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 from chainplan.plans.second_bracketings import ChainLink, bends
+from chainplan.plans.second_free import SideBlocks, made_along
+from chainplan.plans.second_writer import HeldJacobian, SecondWriter
 from chainplan.problem.cost import CostModel
 from chainplan.structures import Block, Dense
 from chainplan.structures.second import SecondBlock, Side, contraction
@@ -62,11 +64,12 @@ class SecondIntervalTable:
         self._second: dict[tuple[int, int], SecondBlock] = {}
         self._counted, self._kinds = True, list(kinds)
         self._products: dict[tuple[int, int], int] = {}
+        self._free = [link.free for link in links]
         self._prices: dict[tuple[int, int], tuple[int, int]] = {}
         self._splits: dict[tuple[int, int, bool], int] = {}
         for i, link in enumerate(links):
             self._jacobian[i, i + 1], self._second[i, i + 1] = link.block, link.second
-            self._prices[i, i + 1] = 0, link.price
+            self._prices[i, i + 1] = self._alone(link) if self.size == 1 else 0, link.price
             self._products[i, i + 1] = 0
         for length in range(2, self.size + 1):
             for i in range(self.size - length + 1):
@@ -143,9 +146,29 @@ class SecondIntervalTable:
         left, right = self._jacobian[k, j], self._jacobian[i, k]
         after, before = self._second[k, j], self._second[i, k]
         product = self._cost.multiply(left, right)
-        if after.pattern is before.pattern is None and type(left.structure) is type(right.structure) is Dense:
+        explicit = not (j - k == 1 and self._free[k]) and not (k - i == 1 and self._free[i])
+        dense = type(left.structure) is type(right.structure) is Dense
+        if explicit and dense and after.pattern is before.pattern is None:
             m, p, n = left.rows, left.cols, right.cols
             return m * p * (p * n + n * (n + 1)), product
-        made = contraction(after, right, Side.BOTH, True), contraction(before, left, Side.ROWS, True)
-        self._counted = self._counted and all(one.counted for one in made)
-        return sum(one.fma for one in made), product
+        price = 0
+        for at, second, by, side in ((k, after, right, Side.BOTH), (i, before, left, Side.ROWS)):
+            free = self._free[at] if (at, at + 1) in ((k, j), (i, k)) else None
+            if free is None:
+                made = contraction(second, by, side, True)
+                price, counted = price + made.fma, made.counted
+            else:
+                writer, held = SecondWriter(), HeldJacobian(by)
+                blocks = SideBlocks(rows=held) if side is Side.ROWS else SideBlocks(left=held, right=held)
+                made_along(writer, free, blocks, free.ends)
+                price, counted = price + writer.price, writer.counted
+            self._counted = self._counted and counted
+        return price, product
+
+    def _alone(self, link: ChainLink) -> int:
+        """Return the price of the second derivative of a single link."""
+        writer = SecondWriter()
+        if link.free is not None:
+            made_along(writer, link.free, SideBlocks(), link.free.ends)
+        self._counted = self._counted and writer.counted
+        return writer.price

@@ -57,6 +57,7 @@ class SecondPublishedSolver(Solver):
         if len(chain) > MAX_PUBLISHED_CHAIN:
             return f"the chain has {len(chain):,} elementals; expected at most {MAX_PUBLISHED_CHAIN}"
         plain = all(e.explicit and type(e.block.structure) is Dense and e.second_block.pattern is None for e in chain)
+        plain = plain and all(own.explicit for own in problem.graph.useful_seconds.values())
         return None if plain else "it counts dense blocks alone, and some elemental is not dense or is matrix-free"
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
