@@ -89,6 +89,14 @@ machines_option = click.option(
 )
 
 
+bandwidth_option = click.option(
+    "--bandwidth",
+    type=WholeNumberType(1, MAX_OPTION_COUNT),
+    metavar="B",
+    help="Bytes per second between the machines; moving blocks then takes time.",
+)
+
+
 class _ObjectiveOption(click.Option):
     """The option of an objective; the table of objectives is imported for its help alone, because it takes long."""
 

@@ -10,6 +10,7 @@ from chainplan.errors.arguments import MAX_OPTION_COUNT
 from chainplan_cli.common import (
     FILE_NAME,
     WholeNumberType,
+    bandwidth_option,
     budget_option,
     machines_option,
     nodes_option,
@@ -43,6 +44,7 @@ SCHEDULE_FORMATS = ("svg", "trace")
 @seed_option
 @objective_option
 @machines_option
+@bandwidth_option
 @click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: here or on a cluster.")
 @click.option("--restarts", type=WholeNumberType(1, MAX_OPTION_COUNT), help="Searches on the cluster.  [default: 4]")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
@@ -64,6 +66,7 @@ def command(
     seed: int,
     objective: str | None,
     machines: int | None,
+    bandwidth: int | None,
     search: str,
     restarts: int | None,
     scheduler: str | None,
@@ -102,7 +105,13 @@ def command(
     if isinstance(planned, Family):
         lone: dict[str, object] = {"--solver": solver != "auto", "--nodes": nodes is not None}
         lone |= {"--objective": objective}
-        lone |= {"--machines": machines, "--search": search != "here", "--warm-start": start, "--pareto": pareto}
+        lone |= {
+            "--machines": machines,
+            "--bandwidth": bandwidth,
+            "--search": search != "here",
+            "--warm-start": start,
+            "--pareto": pareto,
+        }
         lone |= {"--recompute": recompute}
         return plan_family(planned, at_most, budget, seed, form, output, lone)
     if at_most is not None:
@@ -117,13 +126,13 @@ def command(
         return _front(problem, objective, form, budget, output)
     request = _Request(solver, budget, nodes, seed, objective, None if start is None else _saved(start))
     if search == "dask":
-        if machines is not None:
+        if machines is not None or bandwidth is not None:
             raise click.UsageError("--machines is for --search here; restarts are compared by cost. Leave one out.")
         result = _search_on_cluster(problem, request, restarts, scheduler)
     elif restarts is not None or scheduler is not None:
         raise click.UsageError("--restarts and --scheduler are for --search dask. Add it, or leave them out.")
     else:
-        result = _search_here(problem, request, machines)
+        result = _search_here(problem, request, machines, bandwidth)
     result = with_notes(result, planned)
     text = "" if form in SCHEDULE_FORMATS and result.schedule is None else RENDERERS[form](result)
     write_or_print(text, output)
@@ -144,7 +153,7 @@ class _Request(NamedTuple):
     warm_start: Plan | None
 
 
-def _search_here(problem: Problem, request: _Request, machines: int | None) -> Result:
+def _search_here(problem: Problem, request: _Request, machines: int | None, bandwidth: int | None) -> Result:
     """Plan in this process, and show the progress."""
     from chainplan.planner import plan
 
@@ -159,6 +168,7 @@ def _search_here(problem: Problem, request: _Request, machines: int | None) -> R
             nodes=request.nodes,
             warm_start=request.warm_start,
             machines=machines,
+            bandwidth=bandwidth,
         )
 
 

@@ -46,6 +46,7 @@ def plan(
     progress: Callable[[SearchProgress], None] | None = None,
     objective: str | None = None,
     machines: int | None = None,
+    bandwidth: int | None = None,
     nodes: int | None = None,
     warm_start: Plan | Planned | None = None,
 ) -> Result:
@@ -69,6 +70,9 @@ def plan(
     machines : int | None
         The number of machines to plan for: the makespan is minimised, the result has a `schedule`. On more than one, a
         solver other than auto gives the plan and only its schedule is searched.
+    bandwidth : int | None
+        The bytes per second at which blocks move between machines, under an objective in nanoseconds; None where moving
+        takes no time.
     nodes : int | None
         The steps of the search after which it ends; unlike seconds, the same plan results on every machine.
     warm_start : Plan | Planned | None
@@ -102,8 +106,10 @@ def plan(
     chosen = _accepting(_solver(solver), problem)
     if machines is not None:
         machines = _machines(machines, problem)
+    if bandwidth is not None:
+        bandwidth = _bandwidth(bandwidth, machines, problem)
     search = Search(seed=seed, budget=budget, progress=progress, solver=solver, nodes=nodes)
-    return plan_by(chosen, problem, search, warm_start=warm_start, machines=machines)
+    return plan_by(chosen, problem, search, warm_start=warm_start, machines=machines, bandwidth=bandwidth)
 
 
 def by_objective(problem: Problem, objective: str | None) -> Problem:
@@ -118,6 +124,7 @@ def plan_by(
     *,
     warm_start: Plan | Planned | None = None,
     machines: int | None = None,
+    bandwidth: int | None = None,
 ) -> Result:
     """Plan as `plan` does, by a solver that takes the problem, within the limits of a search."""
     start, name = None if warm_start is None else _start(problem, warm_start), search.solver
@@ -126,7 +133,7 @@ def plan_by(
     with decided_once(lambda: search.gone):
         outcome = _solved(problem, chosen, search, start, ONE_MACHINE_SHARE if (machines or 1) > 1 else None)
         outcome = in_order(problem, outcome, search)
-        outcome = _scheduled(problem, outcome, machines, search, replan=name == "auto")
+        outcome = _scheduled(problem, outcome, machines, bandwidth, search, replan=name == "auto")
     outcome = _accepted(problem, outcome, name)
     return Result(
         problem=problem,
@@ -184,6 +191,19 @@ def _machines(machines: int, problem: Problem) -> int:
             "expected one of the two. Leave one out."
         )
     return machines
+
+
+def _bandwidth(bandwidth: int, machines: int | None, problem: Problem) -> int:
+    """A bandwidth between machines, where what steps take is known in time as well."""
+    bandwidth = whole("bandwidth", bandwidth, least=1, most=None)
+    if machines is None:
+        raise SolverError(f"bandwidth: found {bandwidth} without machines; expected several. Pass machines=2, say.")
+    if problem.cost.unit != "nanoseconds":
+        raise SolverError(
+            f"bandwidth: found {bandwidth} bytes per second with an objective in {problem.cost.unit}; expected one in "
+            "nanoseconds, to add transfers to what steps take. Choose the objective 'weighted' or 'calibrated'."
+        )
+    return bandwidth
 
 
 def _solved(problem: Problem, solver: Solver, search: Search, start: Candidate | None, share: float | None) -> Outcome:
@@ -244,7 +264,9 @@ def _rest(search: Search, solver: str, unlimited: float | None) -> Search:
     )
 
 
-def _scheduled(problem: Problem, outcome: Outcome, machines: int | None, search: Search, *, replan: bool) -> Outcome:
+def _scheduled(
+    problem: Problem, outcome: Outcome, machines: int | None, bandwidth: int | None, search: Search, *, replan: bool
+) -> Outcome:
     """The outcome with a schedule for so many machines, and with the plan that it schedules.
 
     What is proven of the cost of all plans holds for that plan too, which may be dearer than the one for one machine.
@@ -257,9 +279,8 @@ def _scheduled(problem: Problem, outcome: Outcome, machines: int | None, search:
             f"machines: found {machines} with limits.memory = {problem.memory:,}, but the blocks and tapes of the plan "
             f"take {needs:,} elements together; only one machine is sure to keep the limit. Raise it, or take one."
         )
-    best, note = best_schedule(
-        problem, outcome, machines, _rest(search, "schedule", DEFAULT_SCHEDULE_SECONDS), replan=replan
-    )
+    rest = _rest(search, "schedule", DEFAULT_SCHEDULE_SECONDS)
+    best, note = best_schedule(problem, outcome, machines, rest, replan=replan, bandwidth=bandwidth)
     if note is not None:
         outcome = replace(outcome, note=f"{outcome.note} {note}" if outcome.note else note)
     outcome = replace(outcome, schedule=best.schedule())

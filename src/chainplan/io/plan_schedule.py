@@ -21,6 +21,7 @@ _TASK_FORM = RecordForm("a task", dict.fromkeys(Task._fields, whole(0)))
 SCHEDULE_FORM = RecordForm(
     "a schedule",
     {**_SCHEDULE_NUMBER_FORMS, "status": _SCHEDULE_STATUS_FORM, "within": TEXT_FORM, "tasks": ListForm(_TASK_FORM)},
+    {"bandwidth": whole(1)},
 )
 """The form of what `Schedule.to_dict` writes."""
 
@@ -35,4 +36,5 @@ def read_schedule(raw: Mapping[str, Any]) -> Schedule:
         status=Status(raw["status"]),
         one_machine=raw["one_machine"],
         tasks=tasks,
+        bandwidth=raw.get("bandwidth"),
     )

@@ -2,8 +2,8 @@
 
 It stands beside the plan and never in it: steps hold decisions about what is computed, tasks about where and when.
 Every step with a price is a task of that length, in the unit of the objective. Free steps (loads, seeds, products with
-a unit block) take no time and are not tasks. A task starts after the steps that it reads have ended; moving a block
-from one machine to another takes no time.
+a unit block) take no time and are not tasks. A task starts after the steps that it reads have ended. Moving a block
+from one machine to another takes no time, unless the schedule has a bandwidth (`plans.transfers`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import PLAN_CLASSES
 from chainplan.plans.liveness import evaluates, tape_spans
 from chainplan.plans.steps import Again, Plan
+from chainplan.plans.transfers import Transfer, sources, transfer_times, transfers
 
 THIS_PLAN = "this plan"
 """The class within which a bound holds if it is a bound on the schedules of the plan at hand alone."""
@@ -38,7 +39,8 @@ class Schedule:
     """The tasks of a plan on `machines` machines, ordered by start, then by machine.
 
     `lower_bound` is a proven bound on the makespan of all schedules of all plans of its class, and an OPTIMAL schedule
-    reaches it. `one_machine` is the time that the cheapest known plan takes on a single machine.
+    reaches it. `one_machine` is the time that the cheapest known plan takes on a single machine. `bandwidth` is in
+    bytes per second, None where transfers take no time; bounds within classes of plans hold for any.
     """
 
     machines: int
@@ -47,6 +49,7 @@ class Schedule:
     status: Status
     one_machine: int
     tasks: tuple[Task, ...]
+    bandwidth: int | None = None
 
     @property
     def bound(self) -> int:
@@ -82,15 +85,25 @@ class Schedule:
             "status": self.status.value,
             "within": self.within,
             "one_machine": self.one_machine,
+            **({} if self.bandwidth is None else {"bandwidth": self.bandwidth}),
             "tasks": [task._asdict() for task in self.tasks],
         }
 
 
-def made(machines: int, tasks: Sequence[Task], bound: Bound, one_machine: int) -> Schedule:
+def made(
+    machines: int, tasks: Sequence[Task], bound: Bound, one_machine: int, bandwidth: int | None = None
+) -> Schedule:
     """Make the schedule of these tasks, which is OPTIMAL where it reaches the bound."""
     makespan = max((task.end for task in tasks), default=0)
     ordered = tuple(sorted(tasks, key=lambda task: (task.start, task.machine)))
-    return Schedule(machines, makespan, bound, bound.status(makespan), one_machine, ordered)
+    return Schedule(machines, makespan, bound, bound.status(makespan), one_machine, ordered, bandwidth)
+
+
+def moved_blocks(candidate: Candidate, schedule: Schedule) -> list[Transfer]:
+    """The transfers of a schedule by their start; there are none to see where they take no time."""
+    if schedule.bandwidth is None:
+        return []
+    return transfers(candidate, {task.id: (task.machine, task.end) for task in schedule.tasks}, schedule.bandwidth)
 
 
 def held(candidate: Candidate) -> int:
@@ -122,6 +135,8 @@ def check_schedule(candidate: Candidate, schedule: Schedule, memory: int | None 
         _wrong("machines", f"{schedule.machines}; the plan evaluates its states one after the other; expected none")
     tasks = _check_tasks(schedule, prices)
     _check_precedence(plan, tasks)
+    if schedule.bandwidth is not None:
+        _check_transfers(candidate, schedule, tasks)
     _check_machines(schedule)
     _check_claims(schedule, sum(prices))
     if schedule.machines > 1 and memory is not None and held(candidate) > memory:
@@ -166,6 +181,25 @@ def _check_precedence(plan: Plan, tasks: dict[int, Task]) -> None:
         if task is not None and task.start < ready:
             _wrong("tasks", f"step {position} starts at {task.start}, but what it reads is there at {ready}")
         there.append(ready if task is None else task.end)
+
+
+def _check_transfers(candidate: Candidate, schedule: Schedule, tasks: dict[int, Task]) -> None:
+    """Refuse a task that starts before a block that it reads has come from another machine."""
+    if candidate.cost.unit != "nanoseconds":
+        _wrong(
+            "bandwidth", f"{schedule.bandwidth}, with prices in {candidate.cost.unit}; expected an objective in time"
+        )
+    if schedule.bandwidth is None or schedule.bandwidth < 1:
+        _wrong("bandwidth", f"{schedule.bandwidth}; expected at least 1 byte per second")
+        return
+    needs = sources(candidate.plan, candidate.priced.prices)
+    times = transfer_times(candidate, schedule.bandwidth)
+    for task in schedule.tasks:
+        for source in needs[task.id]:
+            there = tasks[source].end + times[source]
+            if tasks[source].machine != task.machine and task.start < there:
+                text = f"step {task.id} starts at {task.start}, but the block of step {source} arrives from machine "
+                _wrong("tasks", text + f"{tasks[source].machine} at {there}")
 
 
 def _check_machines(schedule: Schedule) -> None:

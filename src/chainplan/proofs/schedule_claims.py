@@ -61,7 +61,7 @@ def _this_plan(
     saved: SavedPlan, own: Candidate, schedule: Schedule, again: Replanning
 ) -> tuple[ClaimStanding, int | None]:
     """Whether no schedule of the plan itself is shorter than the bound, and the makespan of one that is."""
-    best = ScheduleIncumbent(own, schedule.machines, saved.problem)
+    best = ScheduleIncumbent(own, schedule.machines, saved.problem, schedule.bandwidth)
     with suppress(SearchStopped):
         improve_schedule(best, Search(budget=again.left, progress=again.progress, solver="schedule"))
     if best.makespan < schedule.bound:

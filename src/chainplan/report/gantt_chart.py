@@ -35,6 +35,16 @@ class GanttBar:
 
 
 @dataclass(frozen=True)
+class GanttMove:
+    """A block that moves from one row to another: its rows, its times, and what stands in the title."""
+
+    rows: tuple[int, int]
+    start: int
+    end: int
+    title: str
+
+
+@dataclass(frozen=True)
 class GanttChart:
     """Bars on rows that have labels; `top` is the height in pixels that is left free above them."""
 
@@ -43,6 +53,7 @@ class GanttChart:
     makespan: int
     unit: str = ""
     top: int = 8
+    moves: Sequence[GanttMove] = ()
 
     @property
     def height(self) -> int:
@@ -56,6 +67,13 @@ class GanttChart:
             yield f'<text class="small left" x="10" y="{self.top + GANTT_ROW * row + 18}">{escaped(label)}</text>'
         for bar in self.bars:
             yield from self._bar(bar)
+        for move in self.moves:
+            (x1, y1), (x2, y2) = (
+                (self._place(time), self.top + GANTT_ROW * row + GANTT_BAR // 2)
+                for time, row in zip((move.start, move.end), move.rows, strict=True)
+            )
+            line = f'<line class="move" x1="{x1:.2f}" y1="{y1}" x2="{x2:.2f}" y2="{y2}"/>'
+            yield f"<g><title>{escaped(move.title)}</title>{line}</g>"
 
     def _place(self, time: int) -> float:
         return GANTT_LEFT + GANTT_WIDTH * time / max(1, self.makespan)

@@ -7,11 +7,11 @@ that is read out and shown on hovering. The colour scheme of the page around it 
 from __future__ import annotations
 
 from chainplan.plans.result import Result
-from chainplan.plans.schedule import Task
+from chainplan.plans.schedule import Schedule, Task, moved_blocks
 from chainplan.plans.steps import Accumulate, Add, Multiply, Propagate, Step
 from chainplan.problem.units import in_fma, unit_text
 from chainplan.report._schedule import scheduled, step_name
-from chainplan.report.gantt_chart import GANTT_SVG_WIDTH, GanttBar, GanttChart, escaped
+from chainplan.report.gantt_chart import GANTT_SVG_WIDTH, GanttBar, GanttChart, GanttMove, escaped
 from chainplan.report.words.gantt import rows
 from chainplan.report.words.table import describe, schedule_text
 
@@ -27,7 +27,8 @@ BAR_CLASSES: dict[type[Step], tuple[str, str]] = {
 BAR_FILLS = "".join(f".{kind} rect{{fill:{fill}}}" for kind, fill in (("task", "#555555"), *BAR_CLASSES.values()))
 GANTT_STYLE = f"""text{{font:12px sans-serif;fill:#222;text-anchor:middle}}.left{{text-anchor:start}}.right{{\
 text-anchor:end}}
-.name{{font-weight:bold}}.in{{fill:#fff}}.rule{{stroke:#bbb}}{BAR_FILLS}
+.name{{font-weight:bold}}.in{{fill:#fff}}.rule{{stroke:#bbb}}\
+.move{{stroke:#c00;stroke-dasharray:3 2}}{BAR_FILLS}
 @media (prefers-color-scheme:dark){{text{{fill:#ddd}}.in{{fill:#fff}}.rule{{stroke:#555}}}}"""
 
 
@@ -46,7 +47,8 @@ def render(result: Result) -> str:
         for row, tasks in enumerate(machines.values())
         for task in tasks
     ]
-    chart = GanttChart(bars, [f"machine {machine}" for machine in machines], schedule.makespan, unit, GANTT_TOP)
+    labels = [f"machine {machine}" for machine in machines]
+    chart = GanttChart(bars, labels, schedule.makespan, unit, GANTT_TOP, _moves(result, schedule))
     under = "" if in_fma(result.problem) else f" by '{result.problem.cost.objective}'"
     title, about = escaped(describe(result.problem)), escaped(schedule_text(schedule, unit) + under)
     lines = [
@@ -61,6 +63,17 @@ def render(result: Result) -> str:
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _moves(result: Result, schedule: Schedule) -> list[GanttMove]:
+    """The transfers of a schedule, from the row of the machine that made a block to that which reads it."""
+    row = {machine: i for i, machine in enumerate(rows(schedule))}
+    place = {task.id: row[task.machine] for task in schedule.tasks}
+    moved = [] if result.candidate is None else moved_blocks(result.candidate, schedule)
+    return [
+        GanttMove((place[one.id], row[one.machine]), one.start, one.end, f"#{one.id}: {one.size:,} bytes")
+        for one in moved
+    ]
 
 
 def _bar(task: Task, row: int, step: Step, name: str) -> GanttBar:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from chainplan.plans.schedule import Schedule, Task
+from chainplan.plans.candidate import Candidate
+from chainplan.plans.schedule import Schedule, Task, moved_blocks
 
 TEXT_GANTT_WIDTH = 80
 """Characters from the start of a schedule to its end."""
 MAX_TEXT_GANTT_ROWS = 40
 """Machines of the largest chart in text."""
+
+
+MAX_TRANSFER_ROWS = 20
+"""Transfers of the longest list in text."""
 
 
 def rows(schedule: Schedule) -> dict[int, list[Task]]:
@@ -34,6 +39,20 @@ def chart(schedule: Schedule, unit: str) -> list[str]:
         lines.append(f"  {_machines(idle)} idle")
     end = f"{schedule.makespan:,} {unit}"
     return [*lines, f"  {'':{margin}}  0{end:>{TEXT_GANTT_WIDTH - 1}}"]
+
+
+def transfer_lines(candidate: Candidate | None, schedule: Schedule) -> list[str]:
+    """Return a line for each block that moves to another machine, the first ones, where that takes time."""
+    moved = [] if candidate is None else moved_blocks(candidate, schedule)
+    if not moved:
+        return []
+    lines = [f"  {'moved':<8} {'to machine':>10} {'bytes':>14}   from - to in ns"]
+    for one in moved[:MAX_TRANSFER_ROWS]:
+        lines.append(f"  {f'#{one.id}':<8} {one.machine:>10} {one.size:>14,}   {one.start:,} - {one.end:,}")
+    hidden = len(moved) - MAX_TRANSFER_ROWS
+    if hidden > 0:
+        lines.append(f"  ... {hidden:,} more; {sum(one.size for one in moved):,} bytes in all")
+    return ["", *lines]
 
 
 def _machines(count: int) -> str:

@@ -14,7 +14,7 @@ from chainplan.plans.steps import Advance, Decompress, Step, Store, Write
 from chainplan.plans.typed import Typed
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import in_fma, unit_text
-from chainplan.report.words.gantt import chart
+from chainplan.report.words.gantt import chart, transfer_lines
 from chainplan.report.words.steps import order_text, program_text, step_cells
 from chainplan.structures import Block
 from chainplan.structures.counts import longest
@@ -33,6 +33,7 @@ def table(result: Result, most_steps: int | None = MAX_TABLE_STEPS) -> str:
         lines += ["", *listed.lines(unit_text(result.problem), most_steps)]
     if result.schedule is not None and result.schedule.tasks:
         lines += ["", *chart(result.schedule, unit_text(result.problem))]
+        lines += transfer_lines(result.candidate, result.schedule)
     return "\n".join(lines)
 
 
@@ -141,7 +142,7 @@ def _evaluated(result: Result) -> list[tuple[str, str, str]]:
 
 def _schedule_rows(result: Result, schedule: Schedule) -> list[tuple[str, str, str]]:
     """Return rows for the makespan, for what is proven of it, and for what several machines gain over one."""
-    on, unit = f"on {plural(schedule.machines, 'machine')}", unit_text(result.problem)
+    on, unit = _on_machines(schedule), unit_text(result.problem)
     rows = [("makespan", f"{schedule.makespan:,} {unit}", f"{on}, {schedule_proof(schedule, result.claimed)}")]
     if schedule.machines > 1 and schedule.makespan:
         rows.append(("speed-up", f"{schedule.speedup:,.2f}x", f"one machine takes {schedule.one_machine:,} {unit}"))
@@ -161,9 +162,15 @@ def schedule_proof(schedule: Schedule, claimed: bool = False) -> str:
 
 def schedule_text(schedule: Schedule, unit: str, claimed: bool = False) -> str:
     """Describe a schedule in one line."""
-    on = f"on {plural(schedule.machines, 'machine')}"
+    on = _on_machines(schedule)
     faster = f"{schedule.speedup:,.2f}x faster than one"
     return f"makespan {schedule.makespan:,} {unit} {on}, {schedule_proof(schedule, claimed)}, {faster}"
+
+
+def _on_machines(schedule: Schedule) -> str:
+    """Say on how many machines a schedule is, and how fast blocks move between them where that takes time."""
+    apart = "" if schedule.bandwidth is None else f" at {schedule.bandwidth:,} bytes/s"
+    return f"on {plural(schedule.machines, 'machine')}{apart}"
 
 
 def proof(result: Result) -> str:

@@ -6,6 +6,8 @@ machines may cost more than the cheapest one.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from chainplan.plans.bound import Bound
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.result import Outcome
@@ -18,10 +20,12 @@ from chainplan.solvers.search.search import Search, SearchStopped
 
 DEFAULT_SCHEDULE_SECONDS = 10.0
 """Budget of the search for a schedule where none is given."""
+SHARE_WITHOUT_TRANSFERS = 0.2
+"""Share of the budget for each search of plans, where transfers take time."""
 
 
 def best_schedule(
-    problem: Problem, outcome: Outcome, machines: int, search: Search, *, replan: bool
+    problem: Problem, outcome: Outcome, machines: int, search: Search, *, replan: bool, bandwidth: int | None = None
 ) -> tuple[ScheduleIncumbent, str | None]:
     """Schedule the plan of an outcome, or a better one for these machines.
 
@@ -31,6 +35,8 @@ def best_schedule(
         It has a plan; its bound on the work of all plans gives a bound on makespans.
     replan : bool
         Whether other plans compete.
+    bandwidth : int | None
+        The bytes per second between machines, None where transfers take no time.
 
     Returns
     -------
@@ -38,7 +44,7 @@ def best_schedule(
         The best plan and schedule, and why the search ended if it was stopped.
     """
     assert outcome.candidate is not None
-    best = ScheduleIncumbent(outcome.candidate, machines, problem)
+    best = ScheduleIncumbent(outcome.candidate, machines, problem, bandwidth)
     if outcome.bound.within is not None:
         best.prove(Bound(-(-outcome.bound.value // machines), outcome.bound.within))
     if machines == 1:
@@ -47,7 +53,10 @@ def best_schedule(
             best.prove_own(best.work)
         return best, None
     try:
-        _search(problem, best, search, replan)
+        if bandwidth is None:
+            _search(problem, best, search, replan)
+        else:
+            _search_with_transfers(problem, best, search, replan)
     except (SearchStopped, KeyboardInterrupt) as stop:
         why = "interrupted" if isinstance(stop, KeyboardInterrupt) else "out of budget"
         return best, f"the search for a schedule was {why} after {search.spent}."
@@ -64,4 +73,24 @@ def _search(problem: Problem, best: ScheduleIncumbent, search: Search, replan: b
         return
     if replan:
         search_plans(problem, best, search)
+    improve_schedule(best, search)
+
+
+def _search_with_transfers(problem: Problem, best: ScheduleIncumbent, search: Search, replan: bool) -> None:
+    """Improve the incumbent, whose transfers take time: all plans are placed, the best one by a constraint program.
+
+    The best plans without such times are among them, also those for fewer machines, which move less. No schedule with
+    them is below what none without them is below.
+    """
+    first = best.candidate
+    for machines in sorted({2, -(-best.machines // 2), best.machines}) if replan else ():
+        at_once = ScheduleIncumbent(first, machines, problem)
+        with suppress(SearchStopped):
+            _search(problem, at_once, search.stage("schedule", SHARE_WITHOUT_TRANSFERS), replan)
+        if machines == best.machines and best.bound.within in (None, at_once.bound.within):
+            best.prove(at_once.bound)
+        best.offer(at_once.candidate, best.listed(at_once.candidate))
+    if replan:
+        with suppress(SearchStopped):
+            search_plans(problem, best, search.stage("schedule", SHARE_WITHOUT_TRANSFERS))
     improve_schedule(best, search)

@@ -9,21 +9,32 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.schedule import THIS_PLAN, Schedule, Task, held, made
 from chainplan.problem.problem import Problem
 from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound
+from chainplan.solvers.schedule.placing import PlacedPlan
 
 
 class ScheduleIncumbent:
     """The best plan and its tasks, at first the list schedule of the best plan for one machine.
 
     Ties in makespan go to the plan of less work. `bound` is a lower bound on the makespan of all plans of a class,
-    `own_bound` on that of the schedules of this plan alone.
+    `own_bound` on that of the schedules of this plan alone. `bandwidth` is that between machines, in bytes per second,
+    None where transfers take no time.
     """
 
-    def __init__(self, candidate: Candidate, machines: int, problem: Problem) -> None:
+    def __init__(self, candidate: Candidate, machines: int, problem: Problem, bandwidth: int | None = None) -> None:
         self.machines, self._memory, self.candidate = machines, problem.memory, candidate
-        self.tasks: Sequence[Task] = list_schedule(candidate.plan, candidate.priced.prices, machines)
+        self.bandwidth = bandwidth
+        self.tasks: Sequence[Task] = self.listed(candidate)
         self.makespan = end_of(self.tasks)
         self.one_machine = candidate.price
         self.bound, self.own_bound = NO_BOUND, 0
+
+    def listed(self, candidate: Candidate) -> list[Task]:
+        """A list schedule of a plan."""
+        prices = candidate.priced.prices
+        tasks = list_schedule(candidate.plan, prices, self.machines)
+        if self.bandwidth is None:
+            return tasks
+        return PlacedPlan.of(candidate, self.machines, self.bandwidth).listed(tasks)
 
     @property
     def work(self) -> int:
@@ -61,7 +72,7 @@ class ScheduleIncumbent:
         own = max(self.own_bound, lower_bound(self.candidate.plan, self.candidate.priced.prices, self.machines))
         if bound.within is None or (not self.optimal and (self.own_bound or own == self.makespan)):
             bound = Bound(own, THIS_PLAN)
-        return made(self.machines, self.tasks, bound, self.one_machine)
+        return made(self.machines, self.tasks, bound, self.one_machine, self.bandwidth)
 
 
 def end_of(tasks: Sequence[Task]) -> int:

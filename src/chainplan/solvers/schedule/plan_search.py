@@ -22,7 +22,8 @@ from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.elimination.greedy import by_all_keys, randomised
 from chainplan.solvers.schedule.incumbent import ScheduleIncumbent
-from chainplan.solvers.schedule.list_scheduling import list_schedule, lower_bound, placed_on_machines
+from chainplan.solvers.schedule.list_scheduling import lower_bound, placed_on_machines
+from chainplan.solvers.schedule.place_search import improve_places
 from chainplan.solvers.search.cp_sat import attend, new_solver
 from chainplan.solvers.search.search import Search
 
@@ -41,7 +42,7 @@ def search_plans(problem: Problem, incumbent: ScheduleIncumbent, search: Search)
     """Offer the list schedules of all plans that compete."""
     for plan in _plans(problem, search):
         candidate = Candidate(plan, problem.cost)
-        incumbent.offer(candidate, list_schedule(plan, candidate.priced.prices, incumbent.machines))
+        incumbent.offer(candidate, incumbent.listed(candidate))
         search.tick()
 
 
@@ -65,6 +66,9 @@ def improve_schedule(incumbent: ScheduleIncumbent, search: Search) -> None:
     plan, prices = candidate.plan, candidate.priced.prices
     incumbent.prove_own(lower_bound(plan, prices, machines))
     most, least = incumbent.makespan, incumbent.own_bound
+    if incumbent.bandwidth is not None:
+        improve_places(incumbent, search)
+        return
     if least >= most or sum(map(bool, prices)) > MAX_CP_SAT_TASKS or machines * most >= 1 << 50:
         return
     from ortools.sat.python import cp_model
