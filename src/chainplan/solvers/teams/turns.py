@@ -19,15 +19,13 @@ from chainplan.solvers.elimination.compiled_search import MAX_SET_VERTICES
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.greedy import PricedOrder
 from chainplan.solvers.elimination.local_search import MAX_DISTURBANCES, carry_on, improve
-from chainplan.solvers.elimination.path_bound import quick_bound
+from chainplan.solvers.elimination.path_bound import MAX_GROUP_BOUND_INTERMEDIATES, quick_bound
 from chainplan.solvers.search.search import Search, SearchStopped
 
 TURN_PATIENCE = 40
 """Rounds of heat and annealing without gain after which a turn ends."""
 MAX_UNCOMPILED_SEARCHED = 400
 """Intermediate vertices above which the exact search needs its compiled twin to say more than the quick bound."""
-QUICK_TURNS = 1
-"""Turns that the quick bound may take before the exact search begins."""
 
 
 class Turn(NamedTuple):
@@ -62,7 +60,7 @@ class Member:
         self.problem, self.work = problem, WorkGraph(problem.graph, None, problem.cost)
         self._core: EliminationCore | None = None
         self._exact: ExactSearch | None = None
-        self._bound, self._proofs = 0, 0
+        self._bound = 0
 
     def take(self, turn: Turn, over: Callable[[], bool] = lambda: False) -> TurnAnswer:
         """Take a turn; once the team is `over`, it ends at once with what there is."""
@@ -96,11 +94,14 @@ class Member:
         return TurnAnswer([numbers[i] for i in best.order])
 
     def prove(self, turn: Turn, tick: Callable[[], None]) -> TurnAnswer:
-        """Raise the bound, first by quick means and then by the exact search, which goes on where it stopped."""
-        self._proofs += 1
-        if self._proofs <= QUICK_TURNS:
-            self._bound = max(self._bound, quick_bound(self.work, tick))
-            return TurnAnswer(None, self._bound, not self._searchable)
+        """Raise the bound, of large graphs by quick means first, then by the exact search where it stopped.
+
+        On small graphs the exact search begins with what the quick means would say.
+        """
+        if not self._bound and not (self._searchable and len(self.work.middle) <= MAX_GROUP_BOUND_INTERMEDIATES):
+            self._bound = quick_bound(self.work, tick)
+        if not self._searchable:
+            return TurnAnswer(None, self._bound, True)
         core = self._core = self._core or EliminationCore(self.problem.graph, self.problem.cost)
         with suppress(SearchStopped):
             if self._exact is None:
