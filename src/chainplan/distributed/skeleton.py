@@ -20,10 +20,9 @@ from chainplan.distributed.split import Axis, StepSplit, TaskRoom, cuts, overlap
 from chainplan.distributed.worker_tasks import CutTask, GroupTask, PieceTask, SameTask, SumTask, WorkerTask
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, word_of
+from chainplan.plans.transfers import NANOSECONDS_PER_SECOND
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
-
-NANOSECONDS_PER_SECOND = 10**9
 
 
 class TaskResult(NamedTuple):
