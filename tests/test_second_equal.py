@@ -1,13 +1,15 @@
-"""Second derivatives where elementals are equal: their Jacobians are made once, and numbers stay exact."""
+"""Second derivatives where elementals are equal: both derivatives of equal parts are made once, and stay exact."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from chainplan.errors import PlanError
 from chainplan.execution.executor import second_derivatives
 from chainplan.io.plan_file import document, parse_plan
 from chainplan.io.plan_file_claims import verify
@@ -16,24 +18,78 @@ from chainplan.planner import plan
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import check
 from chainplan.plans.sharing import shared
-from chainplan.plans.steps import Again, LoadSecond
+from chainplan.plans.steps import Again, ApplySecond, LoadSecond
 from chainplan.problem.cost import FMA
 from chainplan.validation.second_reference import reference_second_derivatives
 from chainplan.values.second import draw_all
+from tests.oracles.second_order import least_with_equal_once
 
 
 def power(size: int, times: int) -> dict[str, Any]:
     return {"chain": [{"name": "A", "shape": [size, size], "times": times}], "derivative": 2}
 
 
-@pytest.mark.parametrize(("times", "products"), [(4, 1), (8, 2), (16, 3)])
-def test_the_jacobians_of_a_power_are_made_by_squaring(times: int, products: int) -> None:
-    """Each of the joints takes 1,375 fma of contractions whatever the order, and 125 are one product."""
+@pytest.mark.parametrize(("times", "joints"), [(4, 2), (8, 3), (16, 4)])
+def test_both_derivatives_of_a_power_are_made_by_squaring(times: int, joints: int) -> None:
+    """Each joint takes 1,375 fma of contractions, and all but the last one 125 for the product of Jacobians."""
     result = plan(from_spec(power(5, times)))
-    assert result.price == (times - 1) * 1375 + products * 125
+    assert result.price == joints * 1375 + (joints - 1) * 125
     assert result.within is None
     assert result.plan is not None
-    assert any(isinstance(step, Again) for step in result.plan.steps)
+    again = [step for step in result.plan.steps if isinstance(step, Again)]
+    assert len(again) == 2 * (joints - 1)
+
+
+@pytest.mark.parametrize("seed", [*range(40), *(pytest.param(n, marks=pytest.mark.nightly) for n in range(40, 2000))])
+def test_no_bracketing_of_few_elementals_that_makes_equal_parts_once_costs_less(seed: int) -> None:
+    rng = random.Random(seed)
+    for count in (2, 3, 4):
+        sizes, kinds, items = [rng.choice([1, 2, 3, 5])], list[str](), list[dict[str, Any]]()
+        shapes: dict[str, tuple[int, int]] = {}
+        for i in range(count):
+            same = [name for name, (_, cols) in shapes.items() if cols == sizes[-1]]
+            name = rng.choice(same) if same and rng.random() < 0.75 else f"A{i}"
+            item: dict[str, Any] = {"same_as": name}
+            if name not in shapes:
+                shapes[name] = rng.choice([1, 2, 3, 5, sizes[-1], sizes[-1], sizes[0]]), sizes[-1]
+                item = {"name": name, "shape": list(shapes[name])}
+            kinds, items = [*kinds, name], [*items, item]
+            sizes.append(shapes[name][0])
+        problem = from_spec({"chain": items, "derivative": 2})
+        result = plan(problem)
+        assert result.price == least_with_equal_once(sizes, kinds)
+        values = draw_all(problem, seed, np.int64)
+        ((_, found),) = second_derivatives(result, values).items()
+        ((_, expected),) = reference_second_derivatives(problem, values).items()
+        assert np.array_equal(found, expected)
+
+
+def test_a_second_derivative_that_stands_again_stands_for_equal_elementals_alone() -> None:
+    items: list[dict[str, Any]] = [{"name": "A", "shape": [2, 2], "times": 4}, {"shape": [2, 2]}]
+    problem = from_spec({"chain": items, "derivative": 2})
+    made = plan(problem).plan
+    assert made is not None
+    check(made, problem)
+    at = next(p for p, s in enumerate(made.steps) if isinstance(s, Again) and (s.source, s.target) == ("x2", "x4"))
+    for forged, words in (
+        (Again(made.steps[at].operands()[0], "x1", "x3"), "meet|leads|every term exactly once"),
+        (Again(made.steps[at].operands()[0], "x3", "x5"), "no elementals equal to those in it"),
+    ):
+        steps = (*made.steps[:at], forged, *made.steps[at + 1 :])
+        with pytest.raises(PlanError, match=words):
+            check(replace(made, steps=steps), problem)
+
+
+def test_calls_of_equal_elementals_are_made_once() -> None:
+    item = {"name": "A", "shape": [3, 3], "second_tangent": 50, "times": 8}
+    problem = from_spec({"chain": [item], "derivative": 2})
+    result = plan(problem)
+    assert result.plan is not None
+    assert sum(isinstance(step, ApplySecond) for step in result.plan.steps) <= 3
+    values = draw_all(problem, 1, np.int64)
+    ((_, found),) = second_derivatives(result, values, wrap=True).items()
+    ((_, expected),) = reference_second_derivatives(problem, values).items()
+    assert np.array_equal(found, expected)
 
 
 def test_what_is_shared_of_random_chains_and_graphs_stays_exact() -> None:

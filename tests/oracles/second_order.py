@@ -109,6 +109,29 @@ def least_by_splits(sizes: Sequence[int]) -> int:
     )
 
 
+def least_with_equal_once(sizes: Sequence[int], kinds: Sequence[str]) -> int:
+    """The price of the cheapest plan by splits that makes the derivatives of equal parts, split alike, once."""
+    q = len(sizes) - 1
+    best = None
+    for tree in trees(0, q):
+        seconds, jacobians = dict[str, int](), dict[str, int]()
+        for (i, j), k in tree.items():
+            n, p, m, key = sizes[i], sizes[k], sizes[j], _written(kinds, tree, i, j)
+            seconds[key] = m * p * p * n + 2 * m * p * (n * (n + 1) // 2)
+            if (i, j) != (0, q):
+                jacobians[key] = m * p * n
+        price = sum(seconds.values()) + sum(jacobians.values())
+        best = price if best is None else min(best, price)
+    return 0 if best is None else best
+
+
+def _written(kinds: Sequence[str], tree: Tree, i: int, j: int) -> str:
+    """The kinds of a part with brackets as it is split."""
+    if j - i == 1:
+        return kinds[i]
+    return f"({_written(kinds, tree, i, tree[i, j])} {_written(kinds, tree, tree[i, j], j)})"
+
+
 Prices = tuple[int | None, int | None]
 """The fma of a second tangent and of a second adjoint, None where there is none."""
 

@@ -29,7 +29,7 @@ from chainplan.io.spec_values import (
     whole,
 )
 from chainplan.plans.bound import Status
-from chainplan.plans.steps import STEP_KINDS, Add, ApplySecond, Contract, Exchange, LoadSecond, Step, word_of
+from chainplan.plans.steps import STEP_KINDS, Add, Again, ApplySecond, Contract, Exchange, LoadSecond, Step, word_of
 from chainplan.problem.graph import Graph, Mode
 from chainplan.structures.second import Side
 
@@ -64,7 +64,7 @@ FIELDS: dict[str, dict[str, Field]] = {
 }
 """The fields of each kind of step, by its name and theirs, in the order of its class."""
 
-SECOND_OPS = frozenset(map(word_of, (LoadSecond, ApplySecond, Contract, Exchange, Add)))
+SECOND_OPS = frozenset(map(word_of, (LoadSecond, ApplySecond, Contract, Exchange, Add, Again)))
 """The kinds of steps that may make second-order blocks, of rows x cols x right_cols."""
 _LOADS_MIXED = word_of(LoadSecond)
 _SECOND_FORM = RecordForm("an output", {**dict.fromkeys(("output", "left", "right"), TEXT_FORM), "id": whole(0)})

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import secrets
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
@@ -32,7 +32,7 @@ from chainplan.plans.places import BlockPlaces
 from chainplan.plans.program_replay import ProgramReplay
 from chainplan.plans.replay import Replay, colouring_of
 from chainplan.plans.second_colours import SecondColours, TakenSides, second_misfit
-from chainplan.plans.second_terms import HeldPaths, TermLabels, held_terms, substituted_terms
+from chainplan.plans.second_terms import HeldPair, HeldPaths, TermLabels, held_terms, substituted_terms
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
     STATE_STEP_KINDS,
@@ -225,8 +225,7 @@ def _check_terms(plan: Plan) -> None:
     """
     prime, graph, asked = _random_prime(), plan.graph, plan.second or SecondOrder()
     labels, given = _term_labels(graph, prime), _given_labels(graph, prime)
-    paths = labels[:3]
-    held = held_terms(plan.steps, labels, HeldPaths(*(_carry(plan, one, prime, given=given) for one in paths)), prime)
+    held = _held_terms(plan, labels, prime, {}, given)
 
     def wrong(left: Mapping[str, int], right: Mapping[str, int]) -> str | None:
         """Return the first output at which the terms of inputs with these weights differ."""
@@ -234,7 +233,7 @@ def _check_terms(plan: Plan) -> None:
         expected = substituted_terms(graph, labels, *starts, prime)
         claimed = dict.fromkeys(graph.outputs, 0)
         for output, one, other, step in plan.second_outputs:
-            claimed[output] += left.get(one, 0) * right.get(other, 0) * held[step]
+            claimed[output] += left.get(one, 0) * right.get(other, 0) * held[step][0]
         weight = {o: given[o, Side.ROWS] if asked.weights else 1 for o in graph.outputs}
         return next((o for o in graph.outputs if (claimed[o] - expected.get(o, 0) * weight[o]) % prime), None)
 
@@ -249,6 +248,31 @@ def _check_terms(plan: Plan) -> None:
         "expected for each elemental its second derivative, with every path behind it and every pair of paths "
         "before it. It is not the second derivative."
     )
+
+
+def _held_terms(
+    plan: Plan,
+    labels: TermLabels,
+    prime: int,
+    vectors: Mapping[str, int],
+    given: Mapping[tuple[str, Side], int],
+    columns: Collection[int] = (),
+) -> dict[int, HeldPair]:
+    """Return what the steps of a plan hold of terms; a block that stands again, what its steps make of labels there."""
+    paths = HeldPaths(*(_carry(plan, one, prime, weights=vectors, given=given) for one in labels[:3]))
+    places = BlockPlaces(plan.graph, plan.steps)
+
+    def elsewhere(position: int) -> HeldPair:
+        step, moved = plan.steps[position], places.moved(position)
+        assert isinstance(step, Again), "only this step moves a block"
+        assert moved is not None, "replay refuses a block without a place"
+        made = places.steps_of(step.arg)
+        place = {old: new for new, old in enumerate(made)}
+        inner = replace(plan, steps=tuple(plan.steps[at].renumbered(place) for at in made), second_outputs=())
+        there = TermLabels(*({name: one[other] for name, other in moved.items()} for one in labels))
+        return _held_terms(inner, there, prime, vectors, given)[place[step.arg]]
+
+    return held_terms(plan.steps, labels, paths, prime, elsewhere, columns)
 
 
 def _term_labels(graph: Graph, prime: int) -> TermLabels:
@@ -269,11 +293,11 @@ def _check_second_products(plan: Plan, replayed: ProgramReplay) -> None:
     prime, graph, program = _random_prime(), plan.graph, replayed.program
     labels, given = _term_labels(graph, prime), _given_labels(graph, prime)
     vectors = {v: 1 + secrets.randbelow(prime - 1) for v in graph.inputs}
-    paths = HeldPaths(*(_carry(plan, one, prime, program, vectors, given) for one in labels[:3]))
-    steps = enumerate(replayed.blocks, len(plan.steps))
-    columns = {position for position, typed in steps if typed.source == VECTOR_SIDE}
-    held = held_terms((*plan.steps, *program.steps), labels, paths, prime, columns)
-    claimed = {vertex: held[step] for vertex, step in program.results}
+    blocks = enumerate(replayed.blocks, len(plan.steps))
+    columns = {position for position, typed in blocks if typed.source == VECTOR_SIDE}
+    whole = replace(plan, steps=(*plan.steps, *program.steps), programs=())
+    held = _held_terms(whole, labels, prime, vectors, given, columns)
+    claimed = {vertex: held[step][0] for vertex, step in program.results}
     weighted = plan.second is not None and plan.second.weights
     for vertex in graph.inputs:
         terms = substituted_terms(graph, labels, {vertex: 1}, vectors, prime)

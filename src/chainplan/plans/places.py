@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
-from chainplan.plans.steps import Accumulate, Again, Load, Propagate, Step
+from chainplan.plans.steps import Accumulate, Again, ApplySecond, Load, LoadSecond, Propagate, Step
 from chainplan.problem.graph import Elemental, Graph
 
 MAX_AGAIN_DEPTH = 100
@@ -49,7 +49,7 @@ class BlockPlaces:
                 if isinstance(step, Again):
                     parts |= dict.fromkeys((self.moved(place) or {}).values())
                     continue
-                if isinstance(step, Load | Accumulate | Propagate):
+                if isinstance(step, Load | Accumulate | Propagate | LoadSecond | ApplySecond):
                     parts[step.elemental] = None
                 fresh = [arg for arg in step.operands() if arg not in seen]
                 seen.update(fresh)
@@ -89,8 +89,10 @@ class BlockPlaces:
         if position not in self._moved:
             step = self.steps[position]
             assert isinstance(step, Again), "only this step moves a block"
-            parts = [self._graph[name] for name in self.made_of(step.arg)]
-            self._moved[position] = moved_to(self._graph, parts, step.source, step.target, self._order)
+            names, known = self.made_of(step.arg), self._graph.named
+            parts = [known[name] for name in names if name in known]
+            elsewhere = moved_to(self._graph, parts, step.source, step.target, self._order)
+            self._moved[position] = elsewhere if len(parts) == len(names) else None
         return self._moved[position]
 
     @cached_property

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
-from chainplan.plans.steps import Add, ApplySecond, Contract, Exchange, LoadSecond, Multiply, Propagate, Step
+from chainplan.plans.steps import Add, Again, ApplySecond, Contract, Exchange, LoadSecond, Multiply, Propagate, Step
 from chainplan.problem.graph import Graph, Mode
 from chainplan.structures.second import Side
 
@@ -46,32 +46,38 @@ class HeldPaths(NamedTuple):
     right: Sequence[int]
 
 
-_Pair = tuple[int, int]
+HeldPair = tuple[int, int]
 """The terms of a block, and those of the block with its column sides exchanged."""
 
 
 def held_terms(
-    steps: Sequence[Step], labels: TermLabels, paths: HeldPaths, prime: int, columns: Collection[int] = ()
-) -> dict[int, int]:
+    steps: Sequence[Step],
+    labels: TermLabels,
+    paths: HeldPaths,
+    prime: int,
+    elsewhere: Callable[[int], HeldPair],
+    columns: Collection[int] = (),
+) -> dict[int, HeldPair]:
     """Return what each step holds of terms: those of second order, and the rows of products made from them.
 
-    Beside it goes what a block with exchanged column sides holds, because an exchange asks for that. The vector of a
-    product is in the steps `columns`.
+    Beside it goes what a block with exchanged column sides holds, because an exchange asks for that. `elsewhere` says
+    what a block holds that stands again. The vector of a product is in the steps `columns`.
     """
-    held: dict[int, _Pair] = {}
+    held: dict[int, HeldPair] = {}
     for position, step in enumerate(steps):
-        made = _made(step, held, labels, paths, columns)
+        again = isinstance(step, Again) and step.arg in held
+        made = elsewhere(position) if again else _made(step, held, labels, paths, columns)
         if made is None:
             continue
         onto = step.onto if isinstance(step, Contract | Multiply) else None
         more = (0, 0) if onto is None else held[onto]
         held[position] = (made[0] + more[0]) % prime, (made[1] + more[1]) % prime
-    return {position: value for position, (value, _) in held.items()}
+    return held
 
 
 def _made(
-    step: Step, held: Mapping[int, _Pair], labels: TermLabels, paths: HeldPaths, columns: Collection[int]
-) -> _Pair | None:
+    step: Step, held: Mapping[int, HeldPair], labels: TermLabels, paths: HeldPaths, columns: Collection[int]
+) -> HeldPair | None:
     """Return the terms that a step makes of others, without what it adds them onto; None where it makes none."""
     match step:
         case LoadSecond(name):
@@ -96,7 +102,7 @@ def _made(
     return None
 
 
-def _applied(step: ApplySecond, own: int, paths: HeldPaths) -> _Pair:
+def _applied(step: ApplySecond, own: int, paths: HeldPaths) -> HeldPair:
     """Multiply the labels of the paths on all sides onto that of a second derivative."""
     held, turned = own, own
     sides = (step.on_rows, paths.rows, paths.rows), (step.on_left, *paths[1:]), (step.on_right, *paths[:0:-1])
@@ -106,7 +112,7 @@ def _applied(step: ApplySecond, own: int, paths: HeldPaths) -> _Pair:
     return held, turned
 
 
-def _contracted(held: _Pair, step: Contract, paths: HeldPaths) -> _Pair:
+def _contracted(held: HeldPair, step: Contract, paths: HeldPaths) -> HeldPair:
     """Multiply the labels of paths onto terms, and the labels of the other kind of paths onto the exchanged ones."""
     rows, left, right = (along[step.block] for along in paths)
     factors = {

@@ -35,7 +35,7 @@ from chainplan.plans.steps import (
     Seed,
     Step,
 )
-from chainplan.plans.typed import SIDE_ENDS
+from chainplan.plans.typed import SIDE_ENDS, Typed
 from chainplan.problem.graph import Graph, Mode
 
 _PLACELESS = frozenset(SIDE_ENDS.values())
@@ -43,6 +43,14 @@ _PLACELESS = frozenset(SIDE_ENDS.values())
 FINGERPRINT_PRIME = (1 << 127) - 1
 FINGERPRINT_BASE = 0x5DEECE66D1234567F1CA6B39E4D2A71B
 """The point at which the numbers of the factors of a product are evaluated as the coefficients of a polynomial."""
+
+
+def _placed(typed: Typed) -> bool:
+    """Say whether a block lies between two vertices, so that it may stand elsewhere: both its column sides at one."""
+    second = typed.second
+    if typed.special is not None and (second is None or second.right != typed.source):
+        return False
+    return _PLACELESS.isdisjoint(typed[:2])
 
 
 class BlockValue(NamedTuple):
@@ -72,7 +80,7 @@ def shared(candidate: Candidate) -> Candidate:
     -------
     Candidate
         The same plan where no elementals are equal, where it evaluates states, or where nothing is made twice. Of
-        products with vectors the set-up alone changes, of second derivatives the Jacobians alone.
+        products with vectors the set-up alone changes.
     """
     plan = candidate.plan
     if not plan.graph.shares or evaluates(plan.steps):
@@ -105,7 +113,7 @@ class _Sharing:
             value = self._value(step, values)
             values.append(value)
             typed = self._typed[position]
-            own = isinstance(step, Load) or typed.special is not None or not _PLACELESS.isdisjoint(typed[:2])
+            own = isinstance(step, Load | LoadSecond) or not _placed(typed)
             if not own and value in self._known and self._stands_again(position, self._known[value]):
                 continue
             self._place[position] = len(self.steps)
@@ -160,7 +168,17 @@ class _Sharing:
                 return values[arg]
             case Seed():
                 return BlockValue()
-            case LoadSecond() | ApplySecond() | Contract() | Exchange() | Given():
+            case LoadSecond(name) if name in self._graph.declared:
+                return self._factor(("second", self._graph[name].first))
+            case ApplySecond(name, mode):
+                args = tuple(None if arg is None else values[arg] for arg in step[2:5])
+                return self._factor(("applied", self._graph[name].first, mode, args))
+            case Contract(second, block, side, _, onto):
+                made = self._factor(("contracted", values[second], values[block], side))
+                return made if onto is None else self._sum(values[onto], made)
+            case Exchange(second):
+                return self._factor(("exchanged", values[second]))
+            case LoadSecond() | Given():
                 return self._factor(("of its own", len(values)))
         raise AssertionError("states are not evaluated, and no vectors are multiplied")
 

@@ -254,9 +254,9 @@ class Typing(Interpreter[MadeBlock]):
         return sides[0], self._cost.decompress(block), 0
 
     def again(self, step: Again) -> MadeBlock:
-        arg, ends = self._operand(step.arg, "arg"), f"'{step.source}' -> '{step.target}'"
-        if arg.special is not None:
-            raise Broken(f"arg is {step.arg}, which is compressed, and stands at one place; decompress it.")
+        arg, ends = self._any_operand(step.arg, "arg"), f"'{step.source}' -> '{step.target}'"
+        if arg.special is not None and (arg.second is None or arg.second.right != arg.source):
+            raise Broken(f"arg is {step.arg}, which is compressed or has two column sides, and stands at one place.")
         if self._places.depth(step.arg) >= MAX_AGAIN_DEPTH:
             raise Broken(f"blocks that stand again are more than {MAX_AGAIN_DEPTH} deep; expected fewer.")
         if self._places.moved(len(self.made)) is None:
@@ -264,7 +264,10 @@ class Typing(Interpreter[MadeBlock]):
                 f"arg leads '{arg.source}' -> '{arg.target}', and no elementals equal to those in it lead {ends}; "
                 "expected some that meet likewise."
             )
-        return arg._replace(source=step.source, target=step.target), 0, 0
+        moved = arg._replace(source=step.source, target=step.target)
+        if arg.second is not None:
+            moved = moved._replace(special=arg.second._replace(right=step.source))
+        return moved, 0, 0
 
     def direction(self, step: Direction) -> MadeBlock:
         size, (vertex, mode) = self._size(step.vertex), step

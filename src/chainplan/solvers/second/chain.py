@@ -70,7 +70,7 @@ class SecondChainSolver(Solver):
 
 
 def _with_equal_once(problem: Problem, candidate: Candidate, links: Sequence[ChainLink], search: Search) -> Candidate:
-    """Return the plan, or a cheaper one that makes the Jacobians of equal parts of the chain once."""
+    """Return the plan, or a cheaper one that makes the derivatives of equal parts of the chain once."""
     graph, asked = problem.graph, problem.second
     if not graph.shares or asked is None:
         return candidate

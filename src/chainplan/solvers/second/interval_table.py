@@ -46,8 +46,8 @@ class SecondIntervalTable:
     floor : bool
         Whether to bound the wider class from below instead.
     kinds : Sequence[Hashable]
-        Keys of the links, where equal ones are to share what they are made into: two adjacent parts of equal keys have
-        equal Jacobians, so that those of one of them cost nothing. Without keys nothing is shared.
+        Keys of the links, where equal ones are to share what they are made into: of two adjacent parts of equal keys
+        one costs nothing. Without keys nothing is shared.
     """
 
     def __init__(
@@ -63,14 +63,12 @@ class SecondIntervalTable:
         self._jacobian: dict[tuple[int, int], Block] = {}
         self._second: dict[tuple[int, int], SecondBlock] = {}
         self._counted, self._kinds = True, list(kinds)
-        self._products: dict[tuple[int, int], int] = {}
         self._free = [link.free for link in links]
         self._prices: dict[tuple[int, int], tuple[int, int]] = {}
         self._splits: dict[tuple[int, int, bool], int] = {}
         for i, link in enumerate(links):
             self._jacobian[i, i + 1], self._second[i, i + 1] = link.block, link.second
             self._prices[i, i + 1] = self._alone(link) if self.size == 1 else 0, link.price
-            self._products[i, i + 1] = 0
         for length in range(2, self.size + 1):
             for i in range(self.size - length + 1):
                 tick()
@@ -99,12 +97,18 @@ class SecondIntervalTable:
             whole = needed[i, j]
             k = splits[i, j] = self._splits[i, j, whole]
             needed[i, k], needed[k, j] = self._reads(i, k, j, whole)
+            if self._alike(i, k, j):
+                needed[i, k] = needed[k, j] = needed[i, k] or needed[k, j]
             todo += [(i, k), (k, j)]
         return lambda i, j: splits[i, j]
 
     def _reads(self, i: int, k: int, j: int, whole: bool) -> tuple[bool, bool]:
         """Say whether the Jacobians of both parts are read."""
         return whole or self._bends(k, j), whole or self._bends(i, k)
+
+    def _alike(self, i: int, k: int, j: int) -> bool:
+        """Say whether both parts of a split are equal, and equal parts are made once."""
+        return bool(self._kinds) and self._kinds[i:k] == self._kinds[k:j]
 
     def _fill(self, i: int, j: int) -> None:
         """Find the cheapest splits of an interval; ties go to the first one."""
@@ -115,16 +119,16 @@ class SecondIntervalTable:
             least = product if least is None else min(least, product)
             for whole in (False, True):
                 near, far = self._reads(i, k, j, whole and not self._floor)
-                price = self._prices[i, k][near] + self._prices[k, j][far] + contracted
-                made = self._products[i, k] * near + self._products[k, j] * far + product
-                if near and far and self._kinds and self._kinds[i:k] == self._kinds[k:j]:
-                    price, made = price - self._products[k, j], made - self._products[k, j]
+                parts = (
+                    self._prices[i, k][near or far]
+                    if self._alike(i, k, j)
+                    else self._prices[i, k][near] + self._prices[k, j][far]
+                )
+                price = parts + contracted
                 if whole and not self._floor:
                     price += product
                 if best[whole] is None or price < best[whole][0]:  # type: ignore[index]
                     best[whole] = price, k
-                    if whole:
-                        self._products[i, j] = made
         alone, together = best
         assert alone is not None, "an interval has a split"
         assert together is not None
