@@ -16,6 +16,7 @@ from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock, Thread
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -40,11 +41,15 @@ from chainplan.planner import plan  # noqa: E402
 from chainplan.plans.candidate import Candidate  # noqa: E402
 from chainplan.plans.result import Result  # noqa: E402
 from chainplan.plans.steps import Load  # noqa: E402
+from chainplan.tradeoff import pareto  # noqa: E402
 from chainplan.values.draw import draw  # noqa: E402
 from chainplan_cli.main import main  # noqa: E402
 from generators.graphs import make  # noqa: E402
 from tests.problems import chain_problem, dag_problem, random_problem  # noqa: E402
 from tests.test_cli import layered  # noqa: E402
+from tests.test_disk import on_disk  # noqa: E402
+from tests.test_recompute import drawn  # noqa: E402
+from tests.test_reversal import flow  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -448,6 +453,45 @@ def test_a_killed_worker_costs_what_was_in_flight(client: Any, tmp_path: Path) -
     assert died.exists()
     assert _marks(tmp_path) == {"F1": 1, "F2": 1, "F3": 2, "F4": 1}
     _require_equal(found, chainplan.execute(result, matrices))
+
+
+def test_blocks_leave_the_workers_when_they_are_read(client: Any) -> None:
+    """The last module waits until its worker has let go of what the modules before it made."""
+    count = 7
+
+    def last(block: Any) -> int:
+        held, worker, ends = 10**9, distributed.get_worker(), monotonic() + 30
+        while held > 3 and monotonic() < ends:
+            held = sum("propagate" in str(key) for key in list(worker.data))
+        return held
+
+    def module(number: int) -> tuple[Callable[[Any], Any], None]:
+        return lambda block: block * 0 + last(block) if number == count else block, None
+
+    chain = [{"shape": [2, 2], "tangent": 1} for _ in range(count)]
+    functions = {f"F{i}": module(i) for i in range(1, count + 1)}
+    found = chainplan.execute(plan(chainplan.chain(chain), "forward"), functions, backend="dask", scheduler=client)
+    assert found[f"x{count}", "x0"].max() <= 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_states_are_evaluated_on_workers(client: Any, seed: int) -> None:
+    problem = drawn(seed, 6)
+    values = draw(problem.graph, seed, np.int64)
+    for point in pareto(problem).points[:3]:
+        found = chainplan.execute(point.plan, values, backend="dask", scheduler=client)
+        _require_equal(found, chainplan.execute(point.plan, values))
+
+
+def test_states_on_disk_are_in_a_directory_that_workers_share(client: Any, tmp_path: Path) -> None:
+    problem = on_disk(flow(20, size=3, memory=30), 10**6, 1)
+    result, values = chainplan.plan(problem), draw(problem.graph, 1, np.int64)
+    options: dict[str, Any] = {"backend": "dask", "scheduler": client}
+    with pytest.raises(ExecutionError, match="found none for a plan that puts states on disk; expected a directory"):
+        chainplan.execute(result, values, **options)
+    found = chainplan.execute(result, values, checkpoint=tmp_path, **options)
+    assert list(tmp_path.glob("state-*.pickle"))
+    _require_equal(found, chainplan.execute(result, values))
 
 
 @pytest.mark.nightly

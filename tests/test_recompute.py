@@ -368,11 +368,6 @@ def test_who_refuses_to_recompute_says_what_to_do() -> None:
         plan(dag)
     with pytest.raises(SolverError, match=r"'reverse' refuses .* Try 'auto'\."):
         plan(time_steps(3), "reverse")
-    result = plan(time_steps(3))
-    assert result.plan is not None
-    jacobians = {e.name: np.ones((e.block.rows, e.block.cols)) for e in result.plan.graph.elementals}
-    with pytest.raises(ExecutionError, match=r"evaluates states.*expected 'numpy'\. Leave it out"):
-        chainplan.execute(result.plan, jacobians, backend="dask")
 
 
 def test_break_evens_of_states_are_no_question() -> None:

@@ -122,7 +122,8 @@ def execute(
     ------
     ExecutionError
         If a Jacobian is missing, unknown, or of another shape or structure, a function returns another shape, whole
-        numbers leave their dtype, the result is larger than the caller allows, or a step fits no worker.
+        numbers leave their dtype, the result is larger than the caller allows, a step fits no worker, workers die, or
+        the directory of `checkpoint` is that of another run.
     ArgumentError
         If an argument is something else than what is described above.
 
@@ -195,7 +196,7 @@ def prepare(
     -------
     PreparedPlan | ClusterPlan
         A function of the elemental Jacobians by name, which may be called from several threads. That of backends of
-        tasks takes `gather`, `to` and `progress` as `execute` does, and has `close()`, which takes the plan back.
+        tasks takes `gather`, `to`, `progress` and `checkpoint` as `execute` does; `close()` takes the plan back.
 
     Raises
     ------

@@ -13,26 +13,25 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
-from uuid import uuid4
+from typing import NamedTuple
 
 from chainplan._version import __version__
 from chainplan.distributed.fingerprints import file_fingerprint, fingerprint
 from chainplan.distributed.skeleton import Skeleton, TaskNode, TaskResult, renumbered
 from chainplan.distributed.split import Axis, TaskRoom, slots
+from chainplan.distributed.state_tasks import AdvanceTask, StateStepTask, WriteStateTask
+from chainplan.distributed.value_files import read_value, write_value, write_whole
 from chainplan.distributed.worker_tasks import GroupTask, PieceTask, TaskOperand, WorkerTask
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun
 from chainplan.kernels.storage import HeldValues
 from chainplan.plans.steps import Load, Plan
 from chainplan.problem.problem import Problem
-from chainplan.values.references import is_path
+from chainplan.values.primal import FixedJacobians
 
 NANOSECONDS_PER_FILE = 10_000_000
 """Nanoseconds that a file takes in a directory that workers share."""
@@ -131,12 +130,15 @@ class Checkpoint:
         saved = block_files(self._plan, made, room, seconds)
         tasks = []
         for task, name in zip(made.tasks, saved, strict=True):
-            if name is None:
+            call = task.call
+            if isinstance(call, WriteStateTask) and call.path.name in there:
+                tasks.append(task._replace(call=replace(call, done=True), reads=()))
+            elif name is None:
                 tasks.append(task)
             elif name in there:
                 tasks.append(TaskNode(f"read_{task.name}", ReadTask(str(self._directory / name)), (), task.rank))
             else:
-                tasks.append(task._replace(call=SavedTask(task.call, str(self._directory / name))))
+                tasks.append(task._replace(call=SavedTask(call, str(self._directory / name))))
         return pruned(replace(made, tasks=tuple(tasks)))
 
 
@@ -164,7 +166,11 @@ def _manifest(plan: Plan, run: PlanRun, wrap: bool) -> dict[str, object]:
 
 
 def _values(plan: Plan, run: PlanRun) -> dict[str, str]:
-    """The fingerprints of what was given, by elemental."""
+    """The fingerprints of what was given, by elemental; that of a primal chain whose states matter under its class."""
+    if isinstance(run.primal, FixedJacobians):
+        return {name: _value_fingerprint(value) for name, value in run.primal.items()}
+    if run.primal is not None:
+        return {type(run.primal).__name__: fingerprint(run.primal)}
     found = {name: fingerprint(pair) for name, pair in run.applied.items()}
     for step, value in zip(plan.steps, run.values, strict=True):
         if not isinstance(step, Load) or step.elemental in found:
@@ -174,21 +180,24 @@ def _values(plan: Plan, run: PlanRun) -> dict[str, str]:
                 f"checkpoint: '{step.elemental}' is given by a future, which a later run cannot know again; expected "
                 "an array, a file or a loader. Have it written with to=DIRECTORY, and give the file."
             )
-        found[step.elemental] = file_fingerprint(value) if is_path(value) else fingerprint(value)
+        found[step.elemental] = _value_fingerprint(value)
     return found
+
+
+def _value_fingerprint(value: object) -> str:
+    return file_fingerprint(value) if isinstance(value, str | PathLike) else fingerprint(value)
 
 
 def block_files(plan: Plan, made: Skeleton, room: TaskRoom, seconds: Collection[str]) -> list[str | None]:
     """The name of the file of each task whose result is worth one; parameters are those of `Checkpoint.resumed`."""
     losses, names = list[float](), list[str | None]()
     for task in made.tasks:
-        piece = _piece(plan, task.call, made)
+        piece = _piece(plan, task.call, made, room)
         loss = sum(losses[arg.task] for arg in task.reads if isinstance(arg, TaskResult))
         name = None
         if piece is not None:
             loss += piece.price
-            size = room.bytes(made.blocks[piece.position]) * piece.share
-            dear = loss > NANOSECONDS_PER_FILE + NANOSECONDS_PER_BYTE * size
+            dear = loss > NANOSECONDS_PER_FILE + NANOSECONDS_PER_BYTE * piece.size
             if dear or not set(piece.applied) <= set(seconds):
                 name, loss = piece.name, 0
         losses.append(loss)
@@ -197,27 +206,35 @@ def block_files(plan: Plan, made: Skeleton, room: TaskRoom, seconds: Collection[
 
 
 class _SavedPiece(NamedTuple):
-    """What a task makes: the name of its file, its step, its share of that, its nanoseconds, and what it applies."""
+    """What a task makes: the name of its file, its bytes, its nanoseconds, and the elementals that it applies."""
 
     name: str
-    position: int
-    share: float
+    size: float
     price: float
     applied: tuple[str, ...]
 
 
-def _piece(plan: Plan, call: WorkerTask, made: Skeleton) -> _SavedPiece | None:
-    """What a task makes of a step; None where it only moves or adds up what others have made."""
-    if isinstance(call, GroupTask):
-        price = sum(made.prices[step] for step in call.steps)
-        return _SavedPiece(f"{call.steps[-1]}.pickle", call.steps[-1], 1, price, call.names)
-    if isinstance(call, PieceTask):
-        position, axis, start, stop, names = call.position, call.axis, call.start, call.stop, call.names
-        block, inner = made.blocks[position], axis is Axis.INNER
-        length = made.blocks[slots(plan.steps[position])[0]].cols if inner else (block.rows, block.cols)[axis.value]
-        part = (stop - start) / length
-        name = f"{position}-{axis.name.lower()}-{start}-{stop}.pickle"
-        return _SavedPiece(name, position, 1 if inner else part, part * made.prices[position], names)
+def _piece(plan: Plan, call: WorkerTask, made: Skeleton, room: TaskRoom) -> _SavedPiece | None:
+    """What a task makes of a step; None where it only moves or adds up what others have made.
+
+    Of states those are worth a file that the plan stores; it makes the others again in any case.
+    """
+    match call:
+        case GroupTask(steps=steps, names=names):
+            size, price = room.bytes(made.blocks[steps[-1]]), sum(made.prices[step] for step in steps)
+            return _SavedPiece(f"{steps[-1]}.pickle", size, price, names)
+        case PieceTask(position=position, axis=axis, start=start, stop=stop, names=names):
+            block, inner = made.blocks[position], axis is Axis.INNER
+            length = made.blocks[slots(plan.steps[position])[0]].cols if inner else (block.rows, block.cols)[axis.value]
+            part = (stop - start) / length
+            name = f"{position}-{axis.name.lower()}-{start}-{stop}.pickle"
+            return _SavedPiece(name, room.bytes(block) * (1 if inner else part), part * made.prices[position], names)
+        case StateStepTask(position=position, elemental=elemental):
+            names = () if elemental is None else (elemental,)
+            return _SavedPiece(f"{position}.pickle", room.bytes(made.blocks[position]), made.prices[position], names)
+        case AdvanceTask(elemental=elemental, position=position, stored=True):
+            size = plan.graph.sizes[plan.graph[elemental].target] * room.itemsize
+            return _SavedPiece(f"state-{position}.pickle", size, made.prices[position], (elemental,))
     return None
 
 
@@ -252,7 +269,7 @@ class SavedTask:
                 f"checkpoint: a worker finds no '{path.parent / MANIFEST_NAME}'; expected a directory that all workers "
                 "share. Give one."
             )
-        write_whole(path, partial(pickle.dump, value, protocol=pickle.HIGHEST_PROTOCOL))
+        write_value(path, value)
         return value
 
 
@@ -264,35 +281,3 @@ class ReadTask:
 
     def __call__(self, plan: Plan, dtype: str, wrap: bool) -> HeldValues:
         return read_value(Path(self.path))
-
-
-def read_value(path: Path) -> HeldValues:
-    """Read what was written.
-
-    Raises
-    ------
-    ExecutionError
-        Where the file is damaged or gone.
-    """
-    try:
-        with path.open("rb") as file:
-            return pickle.load(file)
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
-        raise ExecutionError(
-            f"checkpoint: '{path}' cannot be read ({type(error).__name__}: {error}); expected a block that an earlier "
-            "run has written. Remove the file, and run the plan again."
-        ) from None
-
-
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file that appears complete or not at all."""
-    own = path.with_name(f".{path.name}.{uuid4().hex[:12]}")
-    try:
-        with own.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        own.replace(path)
-    except BaseException:
-        own.unlink(missing_ok=True)
-        raise

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
@@ -21,8 +22,9 @@ from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecuto
 from chainplan.distributed.executors.registry import TASK_BACKENDS
 from chainplan.distributed.inputs import GivenInputs
 from chainplan.distributed.remote import DtypeTask, RemoteBlock, kept, written
-from chainplan.distributed.skeleton import skeleton
+from chainplan.distributed.skeleton import Skeleton, skeleton
 from chainplan.distributed.split import TaskRoom
+from chainplan.distributed.state_tasks import placed_on_disk, state_skeleton, writes_states
 from chainplan.distributed.submission import RunProgress, RunSubmission
 from chainplan.distributed.worker_tasks import joined
 from chainplan.errors import ExecutionError
@@ -68,8 +70,7 @@ def execute(
     Raises
     ------
     ExecutionError
-        As `chainplan.execute`, and where there is no cluster, a step fits no worker, workers die whenever they run it,
-        or the plan evaluates states.
+        As `chainplan.execute`, and where there is no cluster, a step fits no worker, or it kills every worker.
     """
     plan, dtype = understood(plan, dtype)
     require_jacobians(jacobians)
@@ -79,7 +80,6 @@ def execute(
             "gather: found False without a scheduler; expected a cluster that lives on with the blocks. Pass "
             "scheduler=, or have the outputs written with to=DIRECTORY."
         )
-    _require_no_states(plan)
     run = taken(plan, jacobians, dtype, references=True)
     require_narrow(lowered(plan).wide, dense, run)
     with TASK_BACKENDS[backend](scheduler, workers) as executor:
@@ -103,7 +103,6 @@ def prepare(
 ) -> ClusterPlan:
     """Put a plan on a cluster, to run it again and again; parameters and errors are those of `chainplan.prepare`."""
     plan, dtype = understood(plan, dtype)
-    _require_no_states(plan)
     with ExitStack() as stack:
         executor = stack.enter_context(TASK_BACKENDS[backend](scheduler, None))
         made = ClusterPlan(executor, plan, ClusterOptions(dense, dtype, wrap), seconds, stack.pop_all())
@@ -118,14 +117,6 @@ class ClusterOptions(NamedTuple):
     wrap: bool
 
 
-def _require_no_states(plan: Plan) -> None:
-    if evaluates(plan.steps):
-        raise ExecutionError(
-            "backend: found 'dask' for a plan that evaluates states, whose steps run in order; expected 'numpy'. "
-            "Leave it out, or plan without limits.recompute."
-        )
-
-
 class ClusterPlan:
     """A plan whose tasks are made, and which is on all workers: running it sends values alone.
 
@@ -134,7 +125,7 @@ class ClusterPlan:
     executor : TaskExecutor
         Where the tasks run.
     plan : Plan
-        A plan that evaluates no states.
+        A plan.
     options : ClusterOptions
         What runs have in common.
     seconds : Mapping[str, float] | None
@@ -158,10 +149,13 @@ class ClusterPlan:
     ) -> None:
         self._executor, self._plan, self._options = executor, plan, options
         self._ends = ExitStack() if ends is None else ends
-        self._seconds = dict(seconds or {})
+        self._dense, self._seconds = options.dense is not False, dict(seconds or {})
         self._room = TaskRoom(executor.limit(), common_dtype((), options.dtype).itemsize)
         candidate = Candidate(plan, WEIGHTED_COST)
-        self._skeleton = skeleton(plan, candidate, self._room, MAX_FUSED_NANOSECONDS, self._seconds)
+        if evaluates(plan.steps):
+            self._skeleton = state_skeleton(plan, candidate, self._room)
+        else:
+            self._skeleton = skeleton(plan, candidate, self._room, MAX_FUSED_NANOSECONDS, self._seconds)
         self._token = f"plan-{uuid4().hex[:12]}"
         executor.place(self._token, plan)
 
@@ -195,17 +189,47 @@ class ClusterPlan:
         checkpoint: str | PathLike[str] | None = None,
     ) -> dict[tuple[str, str], ClusterOutput]:
         """Run the plan on the values of a run: bring the outputs back, leave them there, or have them written."""
-        dense = self._options.dense is not False
-        made = self._skeleton
-        if to is not None:
-            made = written(made, self._plan, dense, Path(to))
-        elif not gather:
-            made = kept(made, dense)
+        with ExitStack() as stack:
+            made = self._skeleton
+            if writes_states(made):
+                made = placed_on_disk(made, self._directory(checkpoint, stack))
+            if to is not None:
+                made = written(made, self._plan, self._dense, Path(to))
+            elif not gather:
+                made = kept(made, self._dense)
+            if checkpoint is not None:
+                kept_blocks = Checkpoint(checkpoint, self._plan, run, self._options.wrap)
+                made = kept_blocks.resumed(made, self._room, self._seconds)
+            if self._executor.slow_to_send:
+                made = with_chains(made, run)
+            return self._outputs(run, made, gather, to, progress)
+
+    def _directory(self, checkpoint: str | PathLike[str] | None, stack: ExitStack) -> Path:
+        """The directory of the states that the plan puts on disk.
+
+        Raises
+        ------
+        ExecutionError
+            Where workers on other machines would not find it.
+        """
         if checkpoint is not None:
-            kept_blocks = Checkpoint(checkpoint, self._plan, run, self._options.wrap)
-            made = kept_blocks.resumed(made, self._room, self._seconds)
-        if self._executor.slow_to_send:
-            made = with_chains(made, run)
+            return Path(checkpoint).absolute()
+        if not self._executor.here:
+            raise ExecutionError(
+                "checkpoint: found none for a plan that puts states on disk; expected a directory that all workers "
+                "share. Pass checkpoint=DIRECTORY."
+            )
+        return Path(stack.enter_context(TemporaryDirectory(prefix="chainplan-")))
+
+    def _outputs(
+        self,
+        run: PlanRun,
+        made: Skeleton,
+        gather: bool,
+        to: str | PathLike[str] | None,
+        progress: Callable[[RunProgress], object] | None,
+    ) -> dict[tuple[str, str], ClusterOutput]:
+        """Send the tasks, and make of their results what the caller gets."""
         inputs = GivenInputs(self._executor, self._plan, made, run)
         common = self._token, run.dtype.str, self._options.wrap
         handles = RunSubmission(self._executor, made, inputs, common, progress).finish()
@@ -221,7 +245,7 @@ class ClusterPlan:
                 jacobian[output, source] = RemoteBlock((block.rows, block.cols), dtype, axis, pieces)
             else:
                 held = [joined(self._executor.gather([handle for _, _, handle in pieces]), axis)]
-                jacobian[output, source] = released(held, 0, block, dense, run, False)
+                jacobian[output, source] = released(held, 0, block, self._dense, run, False)
         return jacobian
 
     def _dtype(self, handle: TaskHandle) -> DType:

@@ -17,12 +17,12 @@ from uuid import uuid4
 
 from chainplan.distributed.executors.base import ResultOf, TaskExecutor, TaskHandle
 from chainplan.distributed.remote import RemoteBlock
-from chainplan.distributed.skeleton import GivenFunctions, GivenPart, Skeleton, TaskKey, TaskResult
+from chainplan.distributed.skeleton import GivenFunctions, GivenPart, GivenPrimal, Skeleton, TaskKey, TaskResult
 from chainplan.distributed.split import overlap
 from chainplan.distributed.worker_tasks import (
     CutTask,
-    PickledFunctions,
     PickledLoader,
+    PickledObject,
     PlaceTask,
     ReferencedPart,
     TaskOperand,
@@ -40,13 +40,17 @@ MAX_INLINED_BYTES = 4 * 2**20
 """Bytes of values that one run may put inside its tasks."""
 
 
+_PRIMAL = "the primal chain"
+"""What is sent of a plan that evaluates states, in words."""
+
+
 class GivenSource(NamedTuple):
     """What the caller gave, as it is sent to the task that makes of it what others read."""
 
     of: GivenPart
 
 
-SentArgument = GivenPart | GivenFunctions | GivenSource
+SentArgument = GivenPart | GivenFunctions | GivenPrimal | GivenSource
 """What a task reads that does not come from another task."""
 
 
@@ -66,6 +70,7 @@ class GivenInputs:
         uses = Counter(arg for task in skeleton.tasks for arg in task.reads if not isinstance(arg, TaskResult))
         self._pickled: dict[str, bytes] = {}
         self._loaders: dict[int, bytes] = {}
+        self._primal = b""
         if not executor.in_process:
             self._pickle()
         sent = Counter[SentArgument]()
@@ -75,7 +80,9 @@ class GivenInputs:
         self._scattered: dict[SentArgument, TaskHandle] = {}
 
     def _pickle(self) -> None:
-        """Make bytes of functions and loaders."""
+        """Make bytes of functions, loaders and a primal chain."""
+        if self._run.primal is not None:
+            self._primal = pickled(_PRIMAL, self._run.primal)
         self._pickled = {n: pickled(f"the functions of '{n}'", pair) for n, pair in self._run.applied.items()}
         self._loaders = {
             position: pickled(f"the loader of '{self._named(GivenPart(position, None, 0, 0))}'", value)
@@ -126,7 +133,7 @@ class GivenInputs:
             return
         name = uuid4().hex[:12]
         keys = {(f"given-{self._named(arg)}", name, i): arg for i, arg in enumerate(absent)}
-        functions = {key: self.value(arg) for key, arg in keys.items() if isinstance(arg, GivenFunctions)}
+        functions = {key: self.value(arg) for key, arg in keys.items() if isinstance(arg, GivenFunctions | GivenPrimal)}
         sent = self._share({key: self.value(arg) for key, arg in keys.items() if key not in functions}, False)
         sent |= self._share(functions, True)
         self._scattered.update((arg, sent[key]) for key, arg in keys.items())
@@ -148,6 +155,8 @@ class GivenInputs:
             return self._named(arg.of)
         if isinstance(arg, GivenFunctions):
             return arg.elemental
+        if isinstance(arg, GivenPrimal):
+            return "primal"
         step = self._plan.steps[arg.position]
         assert isinstance(step, Load), "only loads are given"
         return step.elemental
@@ -158,7 +167,10 @@ class GivenInputs:
             arg = arg.of
         if isinstance(arg, GivenFunctions):
             functions = self._pickled.get(arg.elemental)
-            return PickledFunctions(arg.elemental, functions) if functions else self._run.applied[arg.elemental]
+            what = f"the functions of '{arg.elemental}'"
+            return PickledObject(what, functions) if functions else self._run.applied[arg.elemental]
+        if isinstance(arg, GivenPrimal):
+            return PickledObject(_PRIMAL, self._primal) if self._primal else self._run.primal
         value, (position, axis, start, stop) = self._run.values[arg.position], arg
         if position in self._loaders:
             return PickledLoader(self._named(arg), self._loaders[position])
@@ -173,6 +185,8 @@ class GivenInputs:
         of = arg.of if isinstance(arg, GivenSource) else arg
         if isinstance(of, GivenFunctions):
             return len(self._pickled.get(of.elemental, b""))
+        if isinstance(of, GivenPrimal):
+            return len(self._primal)
         if of.position in self._loaders:
             return len(self._loaders[of.position])
         return 0 if is_reference(self._run.values[of.position]) else bytes_held(self.value(arg))

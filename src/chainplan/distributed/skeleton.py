@@ -46,9 +46,13 @@ class GivenFunctions(NamedTuple):
     elemental: str
 
 
+class GivenPrimal(NamedTuple):
+    """The primal chain of a plan that evaluates states."""
+
+
 TaskKey = tuple[str, str, int]
 """The name of a task on the dashboard, that of its run, and its number."""
-TaskArgument = TaskResult | GivenPart | GivenFunctions
+TaskArgument = TaskResult | GivenPart | GivenFunctions | GivenPrimal
 """What a task reads."""
 
 
@@ -179,7 +183,7 @@ class _TaskBuilder:
         names = self._applied(group.steps)
         reads = (*map(GivenFunctions, names), *(self._whole(read, rank) for read in group.reads))
         main = max(group.steps, key=lambda step: (self._prices[step], step))
-        made = self._task(self._name(main), GroupTask(group.steps, group.reads, names), reads, rank)
+        made = self._task(dashboard_name(self._plan, main), GroupTask(group.steps, group.reads, names), reads, rank)
         self._pieces[group.result] = BlockPieces(Axis.ROWS, ((0, self._blocks[group.result].rows, made),))
 
     def output(self, position: int) -> BlockPieces:
@@ -187,7 +191,7 @@ class _TaskBuilder:
         if position not in self._pieces:
             given = self._whole(position, 0)
             rows = self._blocks[position].rows
-            made = self._task(self._name(position), SameTask(), (given,), 0)
+            made = self._task(dashboard_name(self._plan, position), SameTask(), (given,), 0)
             self._pieces[position] = BlockPieces(Axis.ROWS, ((0, rows, made),))
         return self._pieces[position]
 
@@ -216,7 +220,7 @@ class _TaskBuilder:
             )
             call = PieceTask(position, axis, start, stop, names)
             reads = (*map(GivenFunctions, names), *blocks)
-            made.append((start, stop, self._task(self._name(position), call, reads, rank)))
+            made.append((start, stop, self._task(dashboard_name(self._plan, position), call, reads, rank)))
         if not inner:
             return BlockPieces(axis, tuple(made))
         terms: list[TaskArgument] = [task for _, _, task in made]
@@ -228,7 +232,7 @@ class _TaskBuilder:
         while len(terms) > 1:
             pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
             terms = [
-                self._task(f"sum_of_{self._name(position)}", SumTask(position), tuple(pair), rank)
+                self._task(f"sum_of_{dashboard_name(self._plan, position)}", SumTask(position), tuple(pair), rank)
                 if len(pair) == 2
                 else pair[0]
                 for pair in pairs
@@ -260,21 +264,24 @@ class _TaskBuilder:
         else:
             ends = ((start, stop),) * len(pieces)
         call = CutTask(axis, by, ends)
-        return self._task(f"cut_{self._name(position)}", call, tuple(piece for _, _, piece in pieces), rank)
+        return self._task(
+            f"cut_{dashboard_name(self._plan, position)}", call, tuple(piece for _, _, piece in pieces), rank
+        )
 
-    def _name(self, position: int) -> str:
-        """The name of a step on the dashboard: its kind, and the elemental that it reads or applies.
 
-        The dashboard estimates durations by the part of a name before the first digit that follows a hyphen. So the
-        hyphen, as in multiply-encoder, is kept to names of letters; other names are joined by an underscore.
-        """
-        step = self._plan.steps[position]
-        elemental = getattr(step, "elemental", None)
-        for arg in slots(step):
-            read = self._plan.steps[arg]
-            if elemental is None and isinstance(read, Load):
-                elemental = read.elemental
-        kind = word_of(type(step))
-        if elemental is None:
-            return kind
-        return f"{kind}-{elemental}" if elemental.isalpha() else f"{kind}_{elemental.replace('-', '_')}"
+def dashboard_name(plan: Plan, position: int) -> str:
+    """The name of a step on the dashboard: its kind, and the elemental that it reads or applies.
+
+    The dashboard estimates durations by the part of a name before the first digit that follows a hyphen. So the hyphen,
+    as in multiply-encoder, is kept to names of letters; other names are joined by an underscore.
+    """
+    step = plan.steps[position]
+    elemental = getattr(step, "elemental", None)
+    for arg in slots(step):
+        read = plan.steps[arg]
+        if elemental is None and isinstance(read, Load):
+            elemental = read.elemental
+    kind = word_of(type(step))
+    if elemental is None:
+        return kind
+    return f"{kind}-{elemental}" if elemental.isalpha() else f"{kind}_{elemental.replace('-', '_')}"

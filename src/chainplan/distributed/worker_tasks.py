@@ -25,7 +25,7 @@ from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Accumulate, Add, Again, Load, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.structures import DENSE, Block
-from chainplan.values.jacobians import MatrixFree, called, is_sparse, stored_part
+from chainplan.values.jacobians import called, is_sparse, stored_part
 
 TaskOperand = HeldValues
 """What a task is called with besides the plan: blocks, and functions of elementals."""
@@ -59,14 +59,14 @@ def plan_missing() -> ExecutionError:
 
 
 @dataclass(frozen=True)
-class PickledFunctions:
-    """The functions of a matrix-free elemental on their way to a worker, which unpickles them once."""
+class PickledObject:
+    """Functions or a primal chain on their way to a worker, which unpickles them once; `what` they are, in words."""
 
-    name: str
+    what: str
     pickled: bytes
 
-    def functions(self) -> MatrixFree:
-        """Unpickle the functions.
+    def load(self) -> HeldValues:
+        """Unpickle them.
 
         Raises
         ------
@@ -77,17 +77,15 @@ class PickledFunctions:
             return _unpickled(self.pickled)
         except Exception as error:
             raise ExecutionError(
-                f"the functions of '{self.name}' cannot be loaded on a worker: {type(error).__name__}: {error}; "
-                "expected modules that every worker can import. Install them there, or send them by "
-                "client.upload_file(PATH)."
+                f"{self.what} cannot be loaded on a worker: {type(error).__name__}: {error}; expected modules that "
+                "every worker can import. Install them there, or send them by client.upload_file(PATH)."
             ) from error
 
 
 @lru_cache(maxsize=MAX_KEPT_FUNCTIONS)
-def _unpickled(functions: bytes) -> MatrixFree:
-    """Unpickle functions, once in a process."""
-    pair: MatrixFree = loads(functions)
-    return pair
+def _unpickled(pickled: bytes) -> HeldValues:
+    """Unpickle something, once in a process."""
+    return loads(pickled)
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ class GroupTask:
     names: tuple[str, ...]
 
     def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
-        kernels, given = _kernels(plan), _fetched(plan, dtype, given)
+        kernels, given = step_kernels(plan), _fetched(plan, dtype, given)
         run = _run_of(len(plan.steps), dtype, self.names, given)
         for read, value in zip(self.reads, given[len(self.names) :], strict=True):
             run.values[read] = value
@@ -243,7 +241,7 @@ def joined(parts: Sequence[HeldValues], axis: Axis) -> HeldValues:
 _STEP_KERNELS: WeakKeyDictionary[Plan, dict[int, StepKernel]] = WeakKeyDictionary()
 
 
-def _kernels(plan: Plan) -> dict[int, StepKernel]:
+def step_kernels(plan: Plan) -> dict[int, StepKernel]:
     """The kernel of every step, made once in this process."""
     kernels = _STEP_KERNELS.get(plan)
     if kernels is None:
@@ -260,7 +258,7 @@ def _run_of(steps: int, dtype: str, names: Sequence[str], given: Sequence[TaskOp
     """A run that has the functions of some elementals, which stand first among what is given."""
     run = PlanRun(steps, {}, np.dtype(dtype))
     for name, pair in zip(names, given, strict=False):
-        run.applied[name] = pair.functions() if isinstance(pair, PickledFunctions) else pair
+        run.applied[name] = pair.load() if isinstance(pair, PickledObject) else pair
     return run
 
 

@@ -238,11 +238,7 @@ def _evaluating(
     plan: Plan, program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], options: _RunOptions
 ) -> Callable[[], _StartedRun]:
     """Return what starts a plan that evaluates states, on a primal chain or on Jacobians that depend on no state."""
-    if isinstance(jacobians, Primal):
-        primal = jacobians
-    else:
-        _require_known(program, jacobians)
-        primal = FixedJacobians(plan.graph, jacobians)
+    primal = _primal_of(plan, program, jacobians)
     guard = not options.wrap and np.dtype(primal.dtype).kind in WHOLE_NUMBER_KINDS
 
     def start() -> _StartedRun:
@@ -252,6 +248,14 @@ def _evaluating(
         return _StartedRun(fresh, guard)
 
     return start
+
+
+def _primal_of(plan: Plan, program: LoweredPlan, jacobians: Mapping[str, GivenJacobian]) -> Primal:
+    """Return the primal chain of a plan that evaluates states, or Jacobians that depend on no state as one."""
+    if isinstance(jacobians, Primal):
+        return jacobians
+    _require_known(program, jacobians)
+    return FixedJacobians(plan.graph, jacobians)
 
 
 def require_workers(workers: int | None) -> None:
@@ -271,17 +275,21 @@ def taken(
 ) -> PlanRun:
     """Start a run of a plan with all Jacobians in their places, checked and brought into form.
 
-    Those that are given by reference stay references where `references` says so.
+    Those that are given by reference stay references where `references` says so. Of a plan that evaluates states the
+    run has the primal chain.
 
     Raises
     ------
     ExecutionError
         If a Jacobian is missing, unknown, or of another shape or structure.
     """
-    jacobians = with_equal(plan.graph, jacobians)
+    program = lowered(plan)
+    jacobians = jacobians if isinstance(jacobians, Primal) else with_equal(plan.graph, jacobians)
+    if program.evaluates:
+        return PlanRun(len(plan.steps), {}, dtype, _primal_of(plan, program, jacobians))
     dtype = _dtype_with_references(jacobians, dtype) if references else dtype
     run = PlanRun(len(plan.steps), jacobians, dtype)
-    _take(lowered(plan), jacobians, run, references)
+    _take(program, jacobians, run, references)
     return run
 
 

@@ -56,11 +56,14 @@ class TaskExecutor(ABC):
     ----------
     in_process : bool
         Whether tasks run in this process, so that nothing has to be pickled.
+    here : bool
+        Whether all tasks run on this machine, so that they share its folders for temporary files.
     slow_to_send : bool
         Whether sending a task takes milliseconds, so that short ones that run one after another should share one.
     """
 
     in_process = False
+    here = False
     slow_to_send = False
 
     @abstractmethod

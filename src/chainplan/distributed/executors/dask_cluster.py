@@ -36,12 +36,14 @@ class DaskExecutor(TaskExecutor):
     ----------
     client : Client
         The client of the cluster.
+    here : bool
+        Whether all workers are on this machine.
     """
 
     slow_to_send = True
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, here: bool) -> None:
+        self._client, self.here = client, here
 
     def limit(self) -> int | None:
         """Half of the memory of the smallest worker.
@@ -100,6 +102,7 @@ class DaskExecutor(TaskExecutor):
         from distributed import as_completed
 
         completed = as_completed(handles)
+        del handles  # which would hold every block until the end
         while True:
             batch = completed.next_batch(block=False)
             if not batch:
@@ -146,7 +149,7 @@ def _referred(value: TaskOperand | ResultOf | Future) -> TaskOperand:
 def dask_executor(scheduler: object, workers: int | None) -> Iterator[TaskExecutor]:
     """The executor of a cluster, which is that of `client_of`."""
     with client_of(scheduler, workers) as client:
-        yield DaskExecutor(client)
+        yield DaskExecutor(client, scheduler is None)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from enum import Enum
 from functools import partial
@@ -151,6 +151,7 @@ class PoolExecutor(TaskExecutor):
     def __init__(self, pool: Executor, places: int) -> None:
         self._pool, self.places = pool, places
         self.in_process = isinstance(pool, ThreadPoolExecutor)
+        self.here = self.in_process or isinstance(pool, ProcessPoolExecutor)
         self.known: WeakValueDictionary[TaskKey, PoolHandle] = WeakValueDictionary()
         self._plans: dict[str, bytes] = {}
 
@@ -189,9 +190,11 @@ class PoolExecutor(TaskExecutor):
         return list(found)
 
     def completed(self, handles: Sequence[TaskHandle]) -> Iterator[list[TaskHandle]]:
-        yield [handle for handle in handles if handle.status != "pending"]
-        awaited = {handle.key for handle in handles}
-        graphs = _graphs(handles)
+        awaited, graphs = {handle.key for handle in handles}, _graphs(handles)
+        done = [handle for handle in handles if handle.status != "pending"]
+        del handles  # which would hold every block until the end
+        yield done
+        del done
         while True:
             yield [handle for graph in graphs for handle in graph.settle() if handle.key in awaited]
 
@@ -240,8 +243,8 @@ def _graphs(handles: Sequence[TaskHandle]) -> list[PoolGraph]:
 
 def _value_of(arg: TaskOperand) -> TaskOperand:
     """The value of a future or a handle that was given, anything else as it is."""
-    result = getattr(arg, "result", None)
-    return result() if callable(result) else arg
+    awaited = isinstance(arg, PoolHandle) or callable(getattr(arg, "add_done_callback", None))
+    return arg.result() if awaited else arg
 
 
 @contextmanager

@@ -1,0 +1,53 @@
+"""Blocks and states in files that other processes read: each file appears complete or not at all.
+
+What is written may be a block in any form, or a state of whatever kind a primal chain makes, so that it is pickled.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from chainplan.errors import ExecutionError
+from chainplan.kernels.storage import HeldValues
+
+
+def write_value(path: Path, value: HeldValues) -> None:
+    """Write a block or a state."""
+    write_whole(path, lambda file: pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def read_value(path: Path) -> HeldValues:
+    """Read what was written.
+
+    Raises
+    ------
+    ExecutionError
+        Where the file is damaged or gone.
+    """
+    try:
+        with path.open("rb") as file:
+            return pickle.load(file)
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        raise ExecutionError(
+            f"checkpoint: '{path}' cannot be read ({type(error).__name__}: {error}); expected a block that an earlier "
+            "run has written. Remove the file, and run the plan again."
+        ) from None
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file that appears complete or not at all."""
+    own = path.with_name(f".{path.name}.{uuid4().hex[:12]}")
+    try:
+        with own.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        own.replace(path)
+    except BaseException:
+        own.unlink(missing_ok=True)
+        raise
