@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 
 from chainplan._util.arrays import Array
+from chainplan.costs.timed import WEIGHTED_COST
 from chainplan.errors import ArgumentError, ExecutionError
+from chainplan.execution.function_times import MeasuredCost
+from chainplan.execution.step_times import step_times, with_steps
 from chainplan.models.simulation import ModuleTime, Simulation
-from chainplan.plans.steps import Propagate
+from chainplan.plans.replay import replay
+from chainplan.plans.steps import Load, Multiply, Propagate
 from chainplan.problem.graph import Mode
+from chainplan.structures import Block
 
 
 def matrix(seed: int, rows: int, cols: int) -> Array:
@@ -95,7 +100,7 @@ def test_the_dot_product_test_names_the_wrong_module() -> None:
 
 
 def test_a_wrong_shape_in_the_dot_product_test_names_the_module() -> None:
-    odd = (lambda v: B @ v, lambda w: (w @ B).T)
+    odd = (lambda v: B @ v, lambda w: (w @ B)[..., 1:])
     with pytest.raises(ExecutionError, match="the adjoint of 'odd' returned shape"):
         Simulation({"odd": odd}, sizes={"input": 4}).test_adjoints()
 
@@ -118,8 +123,94 @@ def test_measured_times_become_the_prices() -> None:
     assert times.keys() == {"model"}
     assert times["model"].keys() == {"tangent", "adjoint"}
     assert all(time.call >= 0 and time.vector >= 0 and time.of(7) > 0 for time in times["model"].values())
-    assert simulation.plan().problem.cost.unit == "nanoseconds"
+    assert {1, 8, 64} <= {width for width, _ in times["model"]["tangent"].measured}
+    result = simulation.plan()
+    assert result.problem.cost.unit == "nanoseconds"
+    assert result.plan is not None
+    blocks = [typed.block for typed in replay(result.plan).blocks]
+    timed = {(left.mark, right.mark) for left, right, _ in result.problem.cost.products}  # type: ignore[attr-defined]
+    products = [step for step in result.plan.steps if isinstance(step, Multiply)]
+    assert products
+    assert all((blocks[step.left].mark, blocks[step.right].mark) in timed for step in products)
+    assert np.array_equal(simulation.jacobian(), C @ B @ A)
     assert ModuleTime(5.0, 2.0).of(10) == 25.0
+
+
+def test_times_of_steps_become_the_prices_of_their_products_and_calls() -> None:
+    """Equal products share the mean of their times, and what a sum costs is not theirs."""
+    square = matrix(8, 6, 6)
+    simulation = Simulation({"a": square, "b": square, "f": functions(square), "c": square[:2]}, sizes={"input": 6})
+    result = simulation.plan()
+    assert result.plan is not None
+    blocks = [typed.block for typed in replay(result.plan).blocks]
+    model = MeasuredCost("measured", WEIGHTED_COST.table)
+    made = {position for position, step in enumerate(result.plan.steps) if not isinstance(step, Load)}
+    found = with_steps(model, result.plan, {position: 1000.0 * (position + 1) for position in made})
+    for position in made:
+        step = result.plan.steps[position]
+        if isinstance(step, Multiply):
+            factors = blocks[step.left], blocks[step.right]
+            alike = [
+                1000 * (p + 1)
+                for p in made
+                if isinstance(other := result.plan.steps[p], Multiply)
+                and (blocks[other.left], blocks[other.right]) == factors
+            ]
+            assert found.multiply(*factors) == round(sum(alike) / len(alike))
+        elif isinstance(step, Propagate):
+            e, arg = simulation.graph[step.elemental], blocks[step.arg]
+            assert found.propagate(e, arg, step.mode) == 1000 * (position + 1)
+    assert found.multiply(Block(7, 3), Block(3, 2)) == WEIGHTED_COST.multiply(Block(7, 3), Block(3, 2))
+    assert with_steps(found, result.plan, {}) == found
+
+
+def test_all_steps_but_loads_are_timed() -> None:
+    simulation = Simulation({"a": A, "f": functions(B), "c": C}, sizes={"input": 3})
+    plan = simulation.plan().plan
+    assert plan is not None
+    times = step_times(plan, {"a": A, "f": functions(B), "c": C}, 0.0)
+    assert times is not None
+    assert times.keys() == {position for position, step in enumerate(plan.steps) if not isinstance(step, Load)}
+    assert all(time >= 0 for time in times.values())
+    assert step_times(plan, {"a": A.astype(int), "f": functions(B), "c": C}, 0.0) is None
+
+
+def test_functions_of_single_vectors_are_called_for_each() -> None:
+    """A trial call tells functions that refuse blocks, or scale them along the wrong axis, from others."""
+    slope = np.array([2.0, -1.0, 3.0, 1.0])
+
+    def tangent(vector: Array) -> Array:
+        if vector.ndim != 1:
+            raise TypeError("expected a vector")
+        return B @ vector
+
+    modules = {"a": functions(A), "scale": (lambda v: slope * v, lambda w: w * slope), "b": (tangent, None), "c": C}
+    simulation = Simulation(modules, sizes={"input": 3})
+    assert simulation.graph.sizes["b"] == 5
+    expected = C @ B @ np.diag(slope) @ A
+    for objective in ("fma", "weighted"):
+        simulation.plan(objective)
+        assert np.array_equal(simulation.jacobian(), expected)
+    twice = {"scale": (lambda v: 2 * slope * v, lambda w: 2 * w * slope)}
+    assert np.array_equal(simulation.jacobian(twice), 2 * expected)
+    assert simulation.test_adjoints()["scale"] < 1e-14
+    rows = (None, lambda w: np.concatenate([w @ B]) if w.ndim == 1 else None)
+    backward = Simulation({"b": rows, "c": C})
+    assert np.array_equal(backward.jacobian(), C @ B)
+
+
+def test_functions_that_an_object_gets_later_are_those_that_run() -> None:
+    model = Model(B)
+    simulation = Simulation({"a": A, "model": model, "c": C})
+    assert np.array_equal(simulation.jacobian(), C @ B @ A)
+    model.tangent, model.adjoint = functions(3 * B)  # type: ignore[method-assign]
+    assert np.array_equal(simulation.jacobian(), 3 * C @ B @ A)
+
+
+def test_what_a_simulation_says_of_itself() -> None:
+    simulation = Simulation({"a": A, "model": Model(B), "c": C})
+    assert repr(simulation) == "<Simulation of 3 modules: a 4 x 3, model 5 x 4, c 2 x 5; c by input>"
+    assert "3 more" in repr(Simulation([np.eye(2)] * 9))
 
 
 class Shaped:

@@ -10,7 +10,7 @@ import pytest
 
 import chainplan
 from chainplan.costs.timed import WEIGHTED_COST
-from chainplan.execution.function_times import MeasuredCost, measured
+from chainplan.execution.function_times import MeasuredCost, at_width, measured, width_times
 from chainplan.problem.graph import Mode
 from chainplan.validation.turns import MAX_TURNS, MIN_TURNS, SECONDS_FOR_FEWEST_TURNS, SECONDS_FOR_ONE_TURN, in_turns
 from chainplan_cli.main import main
@@ -79,9 +79,10 @@ def test_functions_are_priced_by_call_and_vector() -> None:
     assert isinstance(model, MeasuredCost)
     second = 10**15
     assert [(name, mode) for name, mode, *_ in model.functions] == [("A", Mode.TANGENT), ("A", Mode.ADJOINT)]
-    for (*_, call, vector), expected in zip(model.functions, ((-10, -12), (-9, -14)), strict=True):
-        assert call == pytest.approx(second * 2.0 ** expected[0])
-        assert vector == pytest.approx(second * 2.0 ** expected[1])
+    for (*_, times), expected in zip(model.functions, ((-10, -12), (-9, -14)), strict=True):
+        assert [width for width, _ in times] == [1, 8, 64]
+        for width in (1, 3, 8, 64, 100):
+            assert at_width(times, width) == pytest.approx(second * (2.0 ** expected[0] + width * 2.0 ** expected[1]))
     a, b = (problem.graph[name] for name in "AB")
     assert model.accumulate(a, Mode.TANGENT) > 10**9 * (2**-10 + 4 * 2**-12) > WEIGHTED_COST.accumulate(a, Mode.TANGENT)
     assert model.accumulate(b, Mode.TANGENT) == WEIGHTED_COST.accumulate(b, Mode.TANGENT)
@@ -116,3 +117,11 @@ def test_run_measures_functions_and_counts_its_runs(capsys: pytest.CaptureFixtur
     assert lines["order"][:3] == ["order", "fma", "'measured'"]
     assert runs == 4
     assert int(lines["forward"][runs + 2]) >= MIN_TURNS
+
+
+def test_times_are_straight_between_measured_widths_and_never_fall() -> None:
+    times = width_times({8: 50, 1: 10, 4: 40, 6: 30})
+    assert times == ((1, 10), (4, 40), (6, 40), (8, 50))
+    assert [at_width(times, width) for width in (0, 1, 2, 4, 5, 6, 7, 8, 10)] == [10, 10, 20, 40, 40, 40, 45, 50, 60]
+    assert [at_width(((3, 30),), width) for width in (2, 3, 6)] == [30, 30, 60]
+    assert [at_width(((0, 0), (1, 7)), width) for width in (0, 1, 5)] == [0, 7, 35]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chainplan.errors import ChainplanError as ChainplanError
     from chainplan.execution.executor import second_derivatives as second_derivatives
     from chainplan.execution.operator import operator as operator
+    from chainplan.execution.prepared import PreparedPlan as PreparedPlan
     from chainplan.io.networkx_graph import from_networkx as from_networkx
     from chainplan.io.networkx_graph import to_networkx as to_networkx
     from chainplan.io.read import chain as chain
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from chainplan.io.read import program as program
     from chainplan.io.read import read as read
     from chainplan.io.read import read_plan as read_plan
+    from chainplan.models.accumulate import Accumulator as Accumulator
     from chainplan.models.accumulate import accumulate as accumulate
     from chainplan.models.accumulate import accumulator as accumulator
     from chainplan.models.block_values import DiagonalBlock as DiagonalBlock
     from chainplan.models.openmdao_problem import from_openmdao as from_openmdao
+    from chainplan.models.simulation import ModuleTime as ModuleTime
     from chainplan.models.simulation import Simulation as Simulation
     from chainplan.planner import plan as plan
     from chainplan.plans.bound import Status as Status
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
     from chainplan.values.shifts_block import ShiftsBlock as ShiftsBlock
 
 _HOMES = {
+    "Accumulator": "models.accumulate",
     "ChainplanError": "errors",
     "DiagonalBlock": "models.block_values",
     "Elemental": "problem.graph",
@@ -66,7 +70,9 @@ _HOMES = {
     "Graph": "problem.graph",
     "MixedSecond": "problem.mixed_second",
     "Mode": "problem.graph",
+    "ModuleTime": "models.simulation",
     "Plan": "plans.steps",
+    "PreparedPlan": "execution.prepared",
     "Primal": "values.primal",
     "Problem": "problem.problem",
     "Products": "problem.products",

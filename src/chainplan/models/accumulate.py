@@ -133,6 +133,13 @@ class Accumulator:
     ----------
     result : Result
         The plan with its cost, its bound and its baselines.
+
+    Examples
+    --------
+    >>> import chainplan, numpy
+    >>> total = chainplan.accumulator({("h", "x"): numpy.ones((2, 1)), ("y", "h"): 3.0}, ["x"], ["y"])
+    >>> isinstance(total, Accumulator), total.result.cost.fma
+    (True, 2)
     """
 
     def __init__(

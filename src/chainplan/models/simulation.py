@@ -7,6 +7,7 @@ scatter for each, which costs nothing, puts it together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from numbers import Real
 from typing import NamedTuple
@@ -16,10 +17,11 @@ import numpy as np
 from chainplan._util.arrays import Array
 from chainplan.costs.objectives import objective_model
 from chainplan.costs.timed import WEIGHTED_COST, TimedCost
-from chainplan.errors import ArgumentError, ExecutionError, SpecError
+from chainplan.errors import ArgumentError, ExecutionError, SolverError, SpecError
 from chainplan.errors.arguments import expect, refuse
-from chainplan.execution.function_times import MeasuredCost, measured
+from chainplan.execution.function_times import MeasuredCost, WidthTimes, measured
 from chainplan.execution.prepared import PreparedPlan, prepare
+from chainplan.execution.step_times import step_times, with_steps
 from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND
 from chainplan.models.block_values import ModelBlock
 from chainplan.models.module_shapes import names, shaped, taken
@@ -27,23 +29,46 @@ from chainplan.models.modules import read_module
 from chainplan.models.parts import Names, selected_part
 from chainplan.planner import plan
 from chainplan.plans.result import Result
+from chainplan.plans.steps import Step
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.structures import Block
-from chainplan.values.jacobians import called
+from chainplan.values.jacobians import GivenJacobian, called
 
+MAX_MEASURED_PLANS = 6
+"""Plans whose steps are timed one after another, at the most."""
+MAX_SHOWN_MODULES = 6
+"""Modules that the representation of a simulation lists."""
 MAX_MISMATCH = 1e-6
 """The largest difference of the two sides of the dot-product test, relative to the size of the terms."""
 
 
 class ModuleTime(NamedTuple):
-    """The nanoseconds of a function: of a call, and of each vector in it."""
+    """The nanoseconds of a function: of a call and of each vector in it, and what was measured, by numbers of vectors.
+
+    Parameters
+    ----------
+    call : float
+        The nanoseconds of a call without vectors, on the line through the fewest and the most measured vectors.
+    vector : float
+        The nanoseconds of each vector on that line.
+    measured : tuple[tuple[int, float], ...]
+        Numbers of vectors with the nanoseconds of a call on so many.
+
+    Examples
+    --------
+    >>> ModuleTime(100.0, 20.0).of(5)
+    200.0
+    >>> ModuleTime(100.0, 20.0, ((1, 120.0), (9, 200.0))).of(5)
+    160.0
+    """
 
     call: float
     vector: float
+    measured: tuple[tuple[int, float], ...] = ()
 
     def of(self, vectors: int) -> float:
-        """Return the nanoseconds of a call.
+        """Return the nanoseconds of a call, on the straight line between the measured widths around it.
 
         Parameters
         ----------
@@ -55,6 +80,9 @@ class ModuleTime(NamedTuple):
         float
             The nanoseconds.
         """
+        if self.measured and self.measured[0][0] <= vectors <= self.measured[-1][0]:
+            widths, times = zip(*self.measured, strict=True)
+            return float(np.interp(vectors, widths, times))
         return self.call + vectors * self.vector
 
 
@@ -67,7 +95,8 @@ class Simulation:
         The modules in evaluation order, by name or as a list (then 'module1', 'module2', ...). A module is an object
         with a `tangent` (inputs x k to outputs x k), an `adjoint` (k x outputs to k x inputs) or both, and a `shape`
         (outputs, inputs) where trial calls cannot tell it; a pair of such functions; or its Jacobian as `accumulate`
-        takes blocks.
+        takes blocks. Functions that take single vectors alone, as a trial call tells, are called for each vector. The
+        functions of an object are those that it has when it runs.
     takes : Mapping[str, Sequence[str]] | None
         For a module, the modules or inputs whose results it takes, one below the other. Others take the module before
         them, and the first one takes 'input'. Names that are no modules are inputs of the simulation.
@@ -111,6 +140,7 @@ class Simulation:
         self._modules = {name: read_module(name, given) for name, given in named.items()}
         self._takes = taken(self._modules, {} if takes is None else takes)
         self._shapes, self._sizes = shaped(self._modules, self._takes, {} if sizes is None else sizes)
+        self._modules = {name: module.in_blocks(self._shapes[name]) for name, module in self._modules.items()}
         read = {source for sources in self._takes.values() for source in sources}
         self._outputs = (
             tuple(m for m in self._modules if m not in read) if outputs is None else names("outputs", outputs)
@@ -120,6 +150,17 @@ class Simulation:
                 raise ArgumentError(f"'{name}' is no module; expected one of {', '.join(self._modules)}. Correct it.")
         self._cost = _priced(prices or {})
         self._run: PreparedPlan | None = None
+
+    def __repr__(self) -> str:
+        """Say the modules with their shapes, and what is differentiated by what."""
+        shapes = ", ".join(
+            f"{name} {self._sizes[name]} x {shape.cols}"
+            for name, shape in list(self._shapes.items())[:MAX_SHOWN_MODULES]
+        )
+        more = len(self._shapes) - MAX_SHOWN_MODULES
+        rest = f", {more} more" if more > 0 else ""
+        ends = f"{', '.join(self.graph.outputs)} by {', '.join(self.graph.inputs)}"
+        return f"<Simulation of {len(self._shapes)} modules: {shapes}{rest}; {ends}>"
 
     @cached_property
     def graph(self) -> Graph:
@@ -145,7 +186,7 @@ class Simulation:
         tangent, adjoint = (None if f is None else rows * cols for f in module.functions or (None, None))
         return Elemental(name, source, name, Block(rows, cols, module.structure), tangent, adjoint)
 
-    def plan(self, objective: str | None = None, budget: float | None = 1.0) -> Result:
+    def plan(self, objective: str | None = None, budget: float | None = 1.0, solver: str = "auto") -> Result:
         """Plan the Jacobian of all outputs with respect to all inputs; `jacobian` then runs this plan.
 
         Parameters
@@ -155,6 +196,8 @@ class Simulation:
             fma otherwise.
         budget : float | None
             The seconds that the search may take; None lets it finish.
+        solver : str
+            The solver, as for `chainplan.plan`: 'reverse' runs all adjoints from the last module to the first.
 
         Returns
         -------
@@ -164,7 +207,7 @@ class Simulation:
         problem = Problem(self.graph)
         if objective is None and self._cost is not None:
             problem = Problem(self.graph, cost=self._cost)
-        result = plan(problem, objective=objective, budget=budget)
+        result = plan(problem, objective=objective, solver=solver, budget=budget)
         self._run = prepare(result)
         return result
 
@@ -216,13 +259,17 @@ class Simulation:
         if self._run is None:
             self.plan()
         assert self._run is not None, "planning prepares"
-        given = {name: module.value for name, module in self._modules.items()}
         expect("values", values or {}, Mapping, "a mapping from names to modules", "Pass {'flow': module}.")
-        for name, value in (values or {}).items():
+        return self._run(self._given(values or {}))
+
+    def _given(self, values: Mapping[str, ModelBlock]) -> dict[str, GivenJacobian]:
+        """Return what the plan takes for all modules, some of which have other values."""
+        given = {name: module.value for name, module in self._modules.items()}
+        for name, value in values.items():
             if name not in given:
                 raise ArgumentError(f"'{name}' is no module; expected one of {', '.join(given)}. Correct it.")
-            given[name] = read_module(name, value).value
-        return self._run(given)
+            given[name] = self._modules[name].like(read_module(name, value)).value
+        return given
 
     def test_adjoints(self, seed: int = 0) -> dict[str, float]:
         """Test for each module with both functions that y·(F'·x) equals (y·F')·x, on random vectors.
@@ -244,7 +291,7 @@ class Simulation:
         """
         rng, found = np.random.default_rng(seed), dict[str, float]()
         for name, module in self._modules.items():
-            tangent, adjoint = module.functions or (None, None)
+            tangent, adjoint = module.current or (None, None)
             if tangent is None or adjoint is None:
                 continue
             e = self.graph.declared[name]
@@ -260,23 +307,63 @@ class Simulation:
                 )
         return found
 
-    def measure(self) -> dict[str, dict[str, ModuleTime]]:
-        """Time the functions of all modules, and plan with these times from then on.
+    def measure(self, seconds: float = 2.0) -> dict[str, dict[str, ModuleTime]]:
+        """Time the functions of all modules and the products of plans, and plan with these times from then on.
 
-        Kernels have the rates of this machine where `chainplan calibrate` has measured them, and static ones otherwise.
+        Functions are timed on 1, 8 and 64 vectors. Then the simulation is planned with these times, the plan runs with
+        a clock behind every step, and what was found replaces what was assumed, until the plan stays the same. Kernels
+        that no such plan had have the rates of this machine where `chainplan calibrate` has measured them, and static
+        ones otherwise. Forward and reverse order are timed as well, as what the plan is compared with.
+
+        Parameters
+        ----------
+        seconds : float
+            The time that all runs of plans may take together, beyond a few for each plan.
 
         Returns
         -------
         dict
             For each module, 'tangent' and 'adjoint' -> nanoseconds of a call and of each vector in it.
         """
-        given = {name: module.value for name, module in self._modules.items()}
+        given = self._given({})
         self._cost, self._run = measured(_rates(), self.graph, given), None
-        found: dict[str, dict[str, ModuleTime]] = {}
-        for name, mode, call, vector in self._cost.functions:
-            time = ModuleTime(call / FEMTOSECONDS_PER_NANOSECOND, vector / FEMTOSECONDS_PER_NANOSECOND)
-            found.setdefault(name, {})[mode.value] = time
-        return found
+        for solver in ("reverse", "forward"):
+            with suppress(SolverError):
+                self._timed(solver, given, seconds / MAX_MEASURED_PLANS, {})
+        known: dict[tuple[Step, ...], dict[int, float]] = {}
+        for _ in range(MAX_MEASURED_PLANS):
+            if not self._timed("auto", given, seconds / MAX_MEASURED_PLANS, known):
+                break
+        times: dict[str, dict[str, ModuleTime]] = {name: {} for name in self._modules}
+        for name, mode, points in self._cost.functions:
+            times[name][mode.value] = _module_time(points)
+        return {name: found for name, found in times.items() if found}
+
+    def _timed(
+        self,
+        solver: str,
+        given: Mapping[str, GivenJacobian],
+        seconds: float,
+        known: dict[tuple[Step, ...], dict[int, float]],
+    ) -> bool:
+        """Plan by a solver with the times so far, and time the steps of the plan; say whether it is a new plan."""
+        assert self._cost is not None, "functions are timed first"
+        found = plan(Problem(self.graph, cost=self._cost), solver=solver, budget=1.0).plan
+        times = None if found is None else step_times(found, given, seconds)
+        if found is None or times is None:
+            return False
+        before = known.get(found.steps, times)
+        known[found.steps] = {position: min(time, before[position]) for position, time in times.items()}
+        self._cost = with_steps(self._cost, found, known[found.steps])
+        return before is times
+
+
+def _module_time(points: WidthTimes) -> ModuleTime:
+    """Return the line through the first and the last of some measured widths, with all of them."""
+    scaled = tuple((width, time / FEMTOSECONDS_PER_NANOSECOND) for width, time in points)
+    (first, low), (last, high) = scaled[0], scaled[-1]
+    vector = (high - low) / (last - first) if last > first else low / max(first, 1)
+    return ModuleTime(max(0.0, low - first * vector), vector, scaled)
 
 
 def _rates() -> TimedCost:
@@ -303,7 +390,7 @@ def _priced(prices: Mapping[str, tuple[float | None, float | None]]) -> Measured
                 raise refuse(f"prices['{name}']", price, expected, todo)
     scale = FEMTOSECONDS_PER_NANOSECOND
     functions = tuple(
-        (name, mode, 0, round(price * scale))
+        (name, mode, ((0, 0), (1, round(price * scale))))
         for name, pair in prices.items()
         for mode, price in zip(Mode, pair, strict=True)
         if price is not None
