@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from chainplan._util.arrays import Array, DType
+from chainplan._util.byte_cache import kept
 from chainplan.execution.lowering import PlanRun, loaded
 from chainplan.kernels.convert import given_away, kept_pattern, with_data
 from chainplan.kernels.storage import HeldValues, StorageForm, form
@@ -139,8 +140,9 @@ class ListedFiller:
         return lines + self.lists.indices
 
     @cached_property
-    def _band(self) -> Array:
-        return band_places(self._e.block)
+    def band(self) -> Array:
+        """Where each entry of a band stands among its diagonals; equal bands share the list."""
+        return kept(("band places", self._e.block.mark), lambda: band_places(self._e.block))
 
     def _entries(self, value: Array) -> Array | None:
         """Return the entries of a matrix, of the diagonals of a band or of a vector of nonzeros; None where none is."""
@@ -150,4 +152,4 @@ class ListedFiller:
             return inside if np.count_nonzero(value) == np.count_nonzero(inside) else None
         if isinstance(block.structure, Explicit):
             return value if value.shape == (block.nnz,) else None
-        return value.take(self._band) if value.shape == band_shape(block) else None
+        return value.take(self.band) if value.shape == band_shape(block) else None

@@ -38,6 +38,18 @@ def prepare(
 class PreparedPlan:
     """A plan that is ready to run, as `chainplan.prepare` makes it.
 
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    dense : bool | None
+        Whether results are written out as matrices; otherwise they stay as the plan holds them. None writes out up to
+        4 GiB and refuses more.
+    dtype : DTypeLike | None
+        The dtype of seeds; None takes the one to which all given arrays promote.
+    wrap : bool
+        Whether whole numbers that do not fit their dtype wrap; otherwise they are refused.
+
     Attributes
     ----------
     plan : Plan

@@ -11,7 +11,7 @@ dtype, a sparse array with other lists, an array for a matrix-free elemental. Th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter_ns
 from typing import NamedTuple
@@ -32,7 +32,7 @@ from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Accumulate, Add, Again, Application, Decompress, Load, Multiply, Plan, Propagate, Seed
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Block
-from chainplan.values.jacobians import GivenJacobian, accepted, as_array, note_call
+from chainplan.values.jacobians import GivenJacobian, accepted, as_array, band_shape, note_call
 
 MAX_STRAIGHT_STEPS = 10_000
 """Steps of the longest plan that becomes a function; Python takes some 20 µs to compile a step."""
@@ -90,6 +90,7 @@ class _StraightWriter:
         self._terms: dict[int, Term] = {}
         self._functions: dict[tuple[str, Mode], str] = {}
         self._products = ProductLines(self._named, dtype)
+        self._diagonals: dict[int, str] = {}
         self._timed_steps: list[int] = []
 
     def written(self) -> StraightPlan:
@@ -134,8 +135,17 @@ class _StraightWriter:
         elif form(block) is StorageForm.SPARSE:
             if not isinstance(fill, ListedFiller):
                 raise NotStraight
-            self._head.append(f"{value} = {self._named(fill.entries)}({given}, D)")
-            self._head.append(f"if {value} is None: {refused}")
+            shape = band_shape(e.block)
+            self._head.append(f"{value} = {given}")
+            entries = f"{value} = {self._named(fill.entries)}({value}, D)"
+            if shape in (None, (e.block.rows, e.block.cols)):
+                self._head += [entries, f"if {value} is None: {refused}"]
+            else:
+                self._head.append(
+                    f"if type({value}) is not ndarray or {value}.shape != {shape} or {value}.dtype is not D:"
+                )
+                self._head += [f"    {entries}", f"    if {value} is None: {refused}"]
+                self._diagonals[position] = f"if {value}.ndim == 2: {value} = {value}.take({self._named(fill.band)})"
             self._terms[position] = Term(value, block, fill.lists)
         else:
             self._head.append(f"{value} = {self._named(fill)}({given}, {self._named(self._run)})")
@@ -175,6 +185,7 @@ class _StraightWriter:
                     idle.append(len(shapes))
                     shapes.append(shape)
                 taken[position] = idle.pop()
+            self._read(self._plan.steps[position].operands())
             term = self._step(position, kernel, f"w{taken[position]}" if position in taken else None)
             if form(term.block) is not form(self._blocks[position]):
                 raise NotStraight
@@ -187,6 +198,12 @@ class _StraightWriter:
                     free[self._blocks[end].rows, self._blocks[end].cols].append(taken[end])
             self._tick(position)
         return shapes
+
+    def _read(self, positions: Iterable[int]) -> None:
+        """Take the entries of bands that are given by their diagonals, just before they are first read."""
+        for position in positions:
+            if (line := self._diagonals.pop(position, None)) is not None:
+                self._body.append(line)
 
     def _tick(self, position: int | None = None) -> None:
         if self._timed:
@@ -279,6 +296,7 @@ class _StraightWriter:
 
     def _outputs(self) -> None:
         """Write the lines that hand the outputs over; the last one of a block drops it first."""
+        self._read(self._plan.ends)
         self._body.append("result = {}")
         last = {output.step: output for output in self._plan.outputs}
         for output in self._plan.outputs:

@@ -129,6 +129,19 @@ def accumulator(
 class Accumulator:
     """A planned model, as `chainplan.accumulator` makes it.
 
+    Parameters
+    ----------
+    blocks : GivenBlocks
+        The blocks whose structures are read off.
+    inputs, outputs : Sequence[Hashable]
+        The vertices to differentiate by, and those to be differentiated.
+    solvers : Mapping[Hashable, SolvePair]
+        What solves cycles.
+    objective : str | None
+        What is minimised.
+    budget : float | None
+        The seconds that the search for a plan may take; None lets it finish.
+
     Attributes
     ----------
     result : Result
@@ -137,9 +150,9 @@ class Accumulator:
     Examples
     --------
     >>> import chainplan, numpy
-    >>> total = chainplan.accumulator({("h", "x"): numpy.ones((2, 1)), ("y", "h"): 3.0}, ["x"], ["y"])
+    >>> total = chainplan.accumulator({("h", "x"): numpy.ones((3, 2)), ("y", "h"): 2.0}, ["x"], ["y"])
     >>> isinstance(total, Accumulator), total.result.cost.fma
-    (True, 2)
+    (True, 6)
     """
 
     def __init__(
