@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -22,14 +24,19 @@ from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.classes import SECOND_PRODUCTS
-from chainplan.plans.product_orders import BASELINES, baseline_plan
+from chainplan.plans.product_orders import baseline_plan, baselines_for
 from chainplan.plans.replay import replay
 from chainplan.plans.second_elimination import SecondElimination, products_plan
-from chainplan.plans.steps import Add, Contract, Direction, Multiply, Plan, Step
+from chainplan.plans.steps import Add, Contract, Direction, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products
 from chainplan.problem.second import SecondOrder
+from chainplan.report.explain.reasons import reasons
+from chainplan.report.explain.wording import worded
+from chainplan.report.registry import render
+from chainplan.solvers.second.hessian_groups import HessianGroups
+from chainplan.solvers.second.orders import cheapest_order, priced
 from chainplan.structures.second import Side
 from chainplan.validation.hessian_products import hessian_times
 from chainplan.values.second import draw_all
@@ -98,7 +105,7 @@ def test_baselines_compute_exact_integers_too_and_so_does_the_reference() -> Non
         values = draw_all(problem, seed, np.int64)
         expected = hessian(problem, values)
         vectors = np.random.default_rng(seed).integers(-4, 5, (expected.shape[1], 2))
-        for name in BASELINES:
+        for name in baselines_for(problem):
             found = baseline_plan(problem, name)
             check(found, problem)
             assert np.array_equal(operator(found, values) @ vectors, expected @ vectors), (seed, name)
@@ -125,8 +132,81 @@ def test_no_set_of_vertices_of_a_chain_and_no_order_of_them_costs_less(seed: int
         assert result.price <= least, (sizes, bent, times)
         optimal = result.price == least
         assert (result.status is Status.OPTIMAL) is optimal, "cheaper plans form H, and weight it at the end"
-        assert optimal or 1 in sizes[1:], "only what has one row is not weighted first"
+        assert optimal or 1 in sizes[1:], "only what has one row is not weighted before it is pushed"
         assert (result.bound, result.within) == ((least, SECOND_PRODUCTS) if optimal else (0, None))
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 40), pytest.param(40, 1000, marks=pytest.mark.nightly)])
+def test_groups_of_a_chain_cost_what_the_cheapest_set_of_vertices_costs(first: int, last: int) -> None:
+    compared = 0
+    for seed in range(first, last):
+        rng = random.Random(seed)
+        spec = random_second(rng, rng.choice(["dense", "matrix-free", "mixed"]), longest=6).to_spec()
+        problem, times = from_spec(spec), rng.choice([1, 2, 5, 30, 1000])
+        second = SecondOrder(weights=True)
+        work = SecondElimination(problem.graph, second, weighted=True)
+        groups = HessianGroups(problem.graph, work, times, lambda: None)
+        known, stop = (groups.price, groups.order()), partial(SecondElimination.products_price, times=times)
+        assert priced(work, known[1], stop=stop) <= known[0], seed
+        (best, _), counted = cheapest_order(work, known, lambda: None, stop)
+        made = products_plan(problem.graph, second, known[1], times)
+        check(made, weighted(problem, times))
+        if counted and groups.counted:
+            assert groups.price == best == replay(made).total, seed
+            compared += 1
+    assert compared > 0.6 * (last - first)
+
+
+def test_matrix_free_elementals_are_applied_to_few_vectors_and_accumulated_for_many() -> None:
+    chain = [{"shape": [40, 40], "tangent": 50, "adjoint": 60}, {"shape": [30, 40], "tangent": 70, "adjoint": 80}]
+    few, many = (asked([*chain, {"shape": [5, 30]}], times) for times in (2, 1000))
+    for problem in (few, many):
+        result = plan(problem)
+        assert result.plan is not None
+        (program,) = result.plan.programs
+        called = [step.elemental for step in program.steps if isinstance(step, Propagate)]
+        assert called == (["F1", "F2", "F2", "F1"] if problem is few else [])
+        values = draw_all(problem, 0, np.int64)
+        vectors = np.random.default_rng(0).integers(-4, 5, (40, 2))
+        assert np.array_equal(operator(result, values) @ vectors, hessian_times(problem, values, {"x0": vectors})["x0"])
+
+
+def test_a_note_says_from_how_many_products_on_the_hessian_is_formed_for_less() -> None:
+    for times in (1, 5, 10):
+        result = plan(asked(HOURGLASS, times))
+        assert result.replay is not None
+        found = re.search(r"from (\d+) products on", result.notes[0])
+        assert found is not None
+        first, (setup, each, _) = int(found[1]), result.replay.products
+        assert each is not None
+        assert setup + (first - 1) * each <= 47_655 + (first - 1) * 900
+        assert setup + first * each > 47_655 + first * 900
+    assert plan(asked(HOURGLASS, 50)).notes == ("this plan forms H.",)
+
+
+def test_reports_say_what_set_up_products_and_baselines_cost() -> None:
+    result = plan(asked(HOURGLASS, 5))
+    text, page = render(result), render(result, "html")
+    for word in ("forward over reverse", "reverse over forward", "with H formed in this order", "from 13 products on"):
+        assert word in text
+        assert word in render(result, "markdown")
+    assert "Each product H·v" in page
+    assert json.loads(render(result, "json"))["products"] == {
+        **{"right": 5, "left": 0, "setup": 25_545, "per_right": 2_629, "per_left": None}
+    }
+    said = dict(worded(reasons(result, 10.0)))["Is the Hessian needed?"]
+    assert said[-1] == "H·v, 14 and more: H is formed: 47,655 fma once, 900 for each."
+    assert said[1] == "H·v, 3 to 6: H(F1), H(F2), H(F3, F4, F5) are formed: 25,545 fma once, 2,629 for each."
+
+
+def test_elementals_of_few_rows_wait_for_the_vectors() -> None:
+    chain = [{"shape": [1, 50]}, {"shape": [1, 1]}]
+    few, many = plan(asked(chain, 3)), plan(asked(chain, 1000))
+    prices = [few.price, few.baselines.late, few.baselines.free]
+    assert prices == [7955, 7957, 9080], "what has one column is weighted once"
+    assert many.baselines.late is not None
+    assert many.price is not None
+    assert many.price < many.baselines.late
 
 
 def test_no_set_of_vertices_of_a_graph_and_no_order_of_them_costs_less() -> None:

@@ -71,9 +71,9 @@ def pairs(problem: Problem, values: Mapping[str, Any]) -> list[tuple[Any, Any]]:
     return [(matrices[e.name].tolist(), as_array(own(problem, e.name), values).tolist()) for e in problem.graph.chain]
 
 
-def random_second(rng: random.Random) -> Problem:
+def random_second(rng: random.Random, kind: str = "structured", longest: int = 4) -> Problem:
     """A random chain with random second derivatives."""
-    problem = replace(random_chain(rng, 4, "structured"), second=SecondOrder(), memory=None)
+    problem = replace(random_chain(rng, longest, kind), second=SecondOrder(), memory=None)
     spec = problem.to_spec()
     for item, e in zip(spec["chain"], problem.graph.elementals, strict=True):
         rows, cols = e.block[:2]

@@ -19,7 +19,7 @@ from chainplan.plans.accumulations import decided_once
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
-from chainplan.plans.product_orders import BASELINES, baseline_price
+from chainplan.plans.product_orders import baseline_plan, baseline_price, baselines_for
 from chainplan.plans.result import Outcome, Result
 from chainplan.plans.schedule import check_schedule, held
 from chainplan.plans.steps import Plan, Planned, plan_of
@@ -367,8 +367,6 @@ def _at_hand(problem: Problem, search: Search) -> Iterator[tuple[str, Candidate]
         enough = known.price if known.fits(problem.memory) else None
     if problem.recompute:
         return
-    for name in BASELINES[:2] if problem.products is None else BASELINES:
+    for name in baselines_for(problem):
         if enough is None or baseline_price(problem, name, problem.cost) < enough:
-            found = SOLVERS[name].solve(problem, Search()).candidate
-            if found is not None:
-                yield name, found
+            yield name, Candidate(baseline_plan(problem, name), problem.cost)

@@ -18,9 +18,8 @@ from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
 from chainplan.plans.classes import misfit
-from chainplan.plans.product_orders import BASELINES
 from chainplan.plans.replay import Replay
-from chainplan.plans.result import Result, baselines_of, counts
+from chainplan.plans.result import BASELINE_WORDS, Result, baselines_of, counts
 from chainplan.plans.schedule import check_schedule
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem
@@ -111,7 +110,7 @@ def _figures(saved: SavedPlan) -> Iterator[tuple[str, object, object]]:
     else:
         yield from _plan_figures(saved, saved.candidate)
     derived = {other.unit: baselines_of(saved.problem, other).named() for other in (FMA, model)}
-    for name in BASELINES:
+    for name in BASELINE_WORDS:
         prices = {unit: named[name] for unit, named in derived.items() if name in named}
         yield f"baselines.{name}", claimed["baselines"].get(name), prices or None
     yield "products", claimed.get("products"), products_document(saved.problem, saved.candidate)

@@ -79,7 +79,9 @@ def plan_form(unit: str) -> RecordForm:
     prices: dict[str, ValueForm] = dict.fromkeys(("fma", unit), whole(0))
     cost = RecordForm("a cost", {"adds": whole(0), "peak_elements": whole(0), **prices}, {"peak_disk": whole(0)})
     baseline = RecordForm("a baseline", prices)
-    baselines = RecordForm("the baselines", {"forward": baseline, "reverse": baseline}, {"free": baseline})
+    baselines = RecordForm(
+        "the baselines", {"forward": baseline, "reverse": baseline}, {"free": baseline, "late": baseline}
+    )
     derived: dict[str, ValueForm] = {
         "id": whole(0),
         "rows": whole(0),

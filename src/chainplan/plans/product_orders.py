@@ -35,6 +35,26 @@ class VectorAlgebra(PlanAlgebra[AlgebraBlock], Protocol[AlgebraBlock]):
 
 BASELINES = ("forward", "reverse", "free")
 """The plain ways of making products; a Jacobian itself has the first two."""
+SECOND_FREE = {"free": False, "late": True}
+"""The plain ways of products with a Hessian that form nothing, and whether second derivatives wait for the vectors."""
+
+
+def baselines_for(problem: Problem) -> tuple[str, ...]:
+    """Return the names of the baselines of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+
+    Returns
+    -------
+    tuple[str, ...]
+        Forward and reverse order; for products `free` as well, and for those with a Hessian `late`.
+    """
+    if problem.products is None:
+        return BASELINES[:2]
+    return BASELINES if problem.second is None else (*BASELINES, "late")
 
 
 def baseline_price(problem: Problem, name: str, cost: CostModel = FMA) -> int:
@@ -87,8 +107,8 @@ def baseline_plan(problem: Problem, name: str) -> Plan:
     """
     graph, products = problem.graph, problem.products
     if problem.second is not None and products is not None:
-        if name == "free":
-            return products_plan(graph, problem.second, (), products.right)
+        if name in SECOND_FREE:
+            return products_plan(graph, problem.second, (), products.right, late=SECOND_FREE[name])
         return multiplied(baseline_plan(replace(problem, products=None), name), products.right)
     if problem.second is not None:
         if graph.not_a_chain is not None:

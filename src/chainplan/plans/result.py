@@ -9,7 +9,7 @@ from itertools import chain
 from chainplan._util.notebook_views import viewed
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.product_orders import BASELINES, baseline_price
+from chainplan.plans.product_orders import baseline_price, baselines_for
 from chainplan.plans.ratios import gap, gap_text, ratio_text
 from chainplan.plans.replay import Replay
 from chainplan.plans.schedule import Schedule
@@ -57,21 +57,30 @@ class Cost:
     peak_disk: int = 0
 
 
-BASELINE_WORDS = {"forward": "forward order", "reverse": "reverse order", "free": "nothing formed"}
-"""The names of the baselines in reports."""
+BASELINE_WORDS = {"forward": "forward order", "reverse": "reverse order", "free": "nothing formed", "late": ""}
+"""The names of the baselines in reports; those with a Hessian for which nothing is formed have names of their own."""
+_SECOND_WORDS = {"free": "forward over reverse", "late": "reverse over forward"}
+
+
+def baseline_text(problem: Problem, name: str) -> str:
+    """Return the name of a baseline in reports."""
+    words = BASELINE_WORDS if problem.second is None else BASELINE_WORDS | _SECOND_WORDS
+    return words[name]
 
 
 @dataclass(frozen=True)
 class Baselines:
     """The costs of forward and of reverse order, in fma or in the unit of an objective.
 
-    Of products, these are the costs of a Jacobian formed in that order and of all products with it, and `free` is that
-    of products for which nothing is formed, None where the Jacobian itself is asked for.
+    Of products, these are the costs of a derivative formed in that order and of all products with it, and `free` is
+    that of products for which nothing is formed, None where the derivative itself is asked for. With a Hessian those
+    are forward over reverse, and `late` is reverse over forward, None elsewhere.
     """
 
     forward: int
     reverse: int
     free: int | None = None
+    late: int | None = None
 
     @property
     def best(self) -> int:
@@ -84,16 +93,15 @@ class Baselines:
         Returns
         -------
         dict[str, int]
-            Those of forward and reverse, and of free where there is one.
+            Those of forward and reverse, and of free and late where there are some.
         """
-        named = {"forward": self.forward, "reverse": self.reverse}
-        return named if self.free is None else {**named, "free": self.free}
+        named = {"forward": self.forward, "reverse": self.reverse, "free": self.free, "late": self.late}
+        return {name: price for name, price in named.items() if price is not None}
 
 
 def baselines_of(problem: Problem, cost: CostModel = FMA) -> Baselines:
     """Price the baselines of a problem by a cost model."""
-    names = BASELINES[:2] if problem.products is None else BASELINES
-    return Baselines(*(baseline_price(problem, name, cost) for name in names))
+    return Baselines(**{name: baseline_price(problem, name, cost) for name in baselines_for(problem)})
 
 
 def counts(graph: Graph, replayed: Replay | None) -> str:
@@ -240,7 +248,7 @@ class Result:
             lines.append(f"bound: {self.bound:,} {unit}, a gap of at most {gap_text(price, self.bound)}")
         for name, other in baselines.named().items():
             ratio = "" if price is None else f", {ratio_text(other, price)}"
-            lines.append(f"{BASELINE_WORDS[name]}: {other:,} {unit}{ratio}")
+            lines.append(f"{baseline_text(self.problem, name)}: {other:,} {unit}{ratio}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str | None:

@@ -29,11 +29,12 @@ from collections.abc import Mapping, Sequence
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.second_along import seconds_along, standing_for
 from chainplan.plans.second_free import SideBlocks, made_along
-from chainplan.plans.second_programs import KeptEdges, programmed
-from chainplan.plans.second_weighted import seconds_weighted
+from chainplan.plans.second_open import MAX_CHOSEN_SECONDS, OpenEdges, is_applied, weighted_first
+from chainplan.plans.second_programs import KeptEdges, product_price, programmed
+from chainplan.plans.second_weighted import WaitingSecond, seconds_weighted
 from chainplan.plans.second_writer import FreeSecond, HeldJacobian, HeldSecond, SecondWriter
 from chainplan.plans.steps import Plan, SecondOutput
-from chainplan.problem.graph import Graph
+from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.second import SecondOrder
 from chainplan.structures import Block
 from chainplan.structures.second import Side
@@ -76,6 +77,7 @@ class SecondElimination:
         self._into: dict[str, list[str]] = {}
         self._out: dict[str, list[str]] = {}
         self._jacobians: dict[tuple[str, str], HeldJacobian] = {}
+        self._open = OpenEdges({}, {})
         self._seconds: dict[str, dict[frozenset[str], HeldSecond]] = {}
         self._free: dict[str, list[FreeSecond]] = {}
         self.gone = frozenset[str]()
@@ -84,7 +86,7 @@ class SecondElimination:
         self._link(own)
         self._behind, self._ahead = self._reading(own)
         self._take_jacobians()
-        for vertex, edge in own:
+        for vertex, edge in own if not weighted else ():
             if isinstance(edge, FreeSecond):
                 self._free.setdefault(vertex, []).append(edge)
             else:
@@ -108,10 +110,37 @@ class SecondElimination:
         inner = (v for v in self._graph.order if self._into.get(v) and self._out.get(v))
         return [v for v in inner if v not in self.gone and (v in self._ahead or not self._weighted)]
 
+    def kept(self, times: int, late: bool | None = None) -> KeptEdges:
+        """Return the edges that so many products go through, and decide what has been left open (`second_open`).
+
+        `late` says whether second derivatives wait for the vectors, where it is given; elementals are then applied that
+        can be.
+        """
+        for pair, elementals in list(self._open.applied.items()):
+            if not is_applied(elementals, self._jacobians.get(pair), times, late is not None):
+                self._load(pair, self._open.applied.pop(pair))
+        waiting = list[WaitingSecond]()
+        for key, some in self._open.waiting.items():
+            held = self._seconds.get(_WEIGHTED, {}).get(key)
+            first = weighted_first(some, held, times, late)
+            self.writer.counted = self.writer.counted and len(some) <= MAX_CHOSEN_SECONDS
+            for one in first:
+                self._weigh(one)
+            waiting += [one for one in some if one not in first]
+        seconds = list(self._seconds.get(_WEIGHTED, {}).values())
+        return KeptEdges(self._jacobians, seconds, self._open.applied, waiting)
+
+    def products_price(self, times: int) -> int:
+        """Return what so many products cost that go through what is left, with what is decided for them."""
+        work = self.copy()
+        edges = work.kept(times)
+        self.writer.counted = self.writer.counted and work.counted
+        return work.price - self.price + times * product_price(edges)
+
     @property
-    def kept(self) -> KeptEdges:
-        """The edges that products go through, once second derivatives are weighted."""
-        return KeptEdges(self._jacobians, list(self._seconds.get(_WEIGHTED, {}).values()))
+    def open(self) -> OpenEdges:
+        """What has been left open (`second_open`)."""
+        return self._open
 
     def weight(self, k: str) -> int:
         """Return about what it costs to eliminate a vertex, by the sizes of what is around it."""
@@ -127,6 +156,7 @@ class SecondElimination:
         other._into = {v: [*some] for v, some in self._into.items()}
         other._out = {v: [*some] for v, some in self._out.items()}
         other._jacobians = dict(self._jacobians)
+        other._open = self._open.copy()
         other._seconds = {v: dict(some) for v, some in self._seconds.items()}
         other._free = {v: [*some] for v, some in self._free.items()}
         return other
@@ -171,6 +201,7 @@ class SecondElimination:
 
     def _eliminate(self, k: str) -> None:
         sources, targets = self._into[k], self._out[k]
+        self._close(k)
         for v in targets:
             for free in self._free.get(k, ()):
                 self._apply(v, free, SideBlocks(rows=self._jacobians[v, k]), free.ends)
@@ -255,7 +286,10 @@ class SecondElimination:
         """Return (vertex, edge) for each second derivative of an elemental or a pair of arguments."""
         bent = {name: own for name, own in self._graph.useful_seconds.items() if own.block.nnz}
         if self._weighted:
-            return [(_WEIGHTED, edge) for edge in seconds_weighted(self._graph, self._asked, bent, self.writer)]
+            waiting = list(seconds_weighted(self._graph, self._asked, bent, self.writer))
+            for one in waiting:
+                self._open.waiting.setdefault(frozenset((one.edge.left, one.edge.right)), []).append(one)
+            return [(_WEIGHTED, one.edge) for one in waiting]
         if not self._formed:
             return list(seconds_along(self._graph, self._asked, bent, self.writer))
         return [(own.target, self.writer.own_second(name, own)) for name, own in bent.items()]
@@ -279,14 +313,38 @@ class SecondElimination:
     def _take_jacobians(self) -> None:
         """Load the Jacobians that some step reads, and add parallel ones up."""
         for e in self._graph.useful:
-            if self._reads(e.target, e.source):
-                first, held = self._jacobians.get((e.target, e.source)), self.writer.loaded(e)
-                held = held if first is None else self.writer.total(first, held)
-                self._jacobians[e.target, e.source] = held
+            pair = e.target, e.source
+            if not self._reads(*pair):
+                continue
+            if self._weighted and not e.explicit and not self.writer.has(e):
+                self._open.applied.setdefault(pair, []).append(e)
+            else:
+                self._load(pair, [e])
         for output in self._graph.outputs if self._asked.weights and not self._weighted else ():
             if self._reads(self.ends[output], output):
                 row = self.writer.given(output, Side.ROWS, Block(1, self._graph.sizes[output]))
                 self._jacobians[self.ends[output], output] = row
+
+    def _close(self, k: str) -> None:
+        """Form the edges of a vertex that is eliminated next, and weight the second derivatives by it."""
+        for pair, elementals in self._open.elementals_at(k):
+            self._load(pair, elementals)
+        for one in self._open.seconds_at(k):
+            self._weigh(one)
+
+    def _weigh(self, one: WaitingSecond) -> None:
+        """Multiply a second derivative by the row of its weights, onto the sum of those by the same arguments."""
+        edge = one.edge
+        if one.row is None:
+            self._gather(_WEIGHTED, edge)
+        else:
+            self._contract(_WEIGHTED, edge, one.row, Side.ROWS, edge.left, edge.right)
+
+    def _load(self, pair: tuple[str, str], elementals: Sequence[Elemental]) -> None:
+        """Load or accumulate elementals of an edge, and add parallel ones up."""
+        for e in elementals:
+            first, held = self._jacobians.get(pair), self.writer.loaded(e)
+            self._jacobians[pair] = held if first is None else self.writer.total(first, held)
 
     def _push(self, v: str, k: str, sources: Sequence[str]) -> None:
         """Contract all second-order edges of v that k is an argument of."""
@@ -370,10 +428,13 @@ def elimination_baseline(graph: Graph, asked: SecondOrder, name: str) -> Plan:
     return elimination_plan(graph, asked, order if name == "forward" else order[::-1], symmetric=False)
 
 
-def products_plan(graph: Graph, asked: SecondOrder, order: Sequence[str], times: int) -> Plan:
-    """Write the plan whose set-up eliminates these vertices, in order, and whose products go through what is left."""
+def products_plan(graph: Graph, asked: SecondOrder, order: Sequence[str], times: int, late: bool | None = None) -> Plan:
+    """Write the plan whose set-up eliminates these vertices, in order, and whose products go through what is left.
+
+    `late` is decided by price unless it is given, as for the baselines: forward over reverse, or reverse over forward.
+    """
     recorder = Recorder(graph)
     work = SecondElimination(graph, asked, recorder, weighted=True)
     for vertex in order:
         work.eliminate(vertex)
-    return programmed(graph, asked, recorder, work.kept, times)
+    return programmed(graph, asked, recorder, work.kept(times, late), times)

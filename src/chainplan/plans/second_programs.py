@@ -14,76 +14,117 @@ for each pair of inputs, the Hessian. So between forming nothing and forming H l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
 from chainplan.plans.recorder import Recorder
+from chainplan.plans.second_open import EdgePair, applied_price, jacobian_price, late_price, second_price
+from chainplan.plans.second_weighted import WaitingSecond
 from chainplan.plans.second_writer import HeldJacobian, HeldSecond
 from chainplan.plans.steps import Plan
-from chainplan.problem.cost import FMA
-from chainplan.problem.graph import Graph, Mode
+from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.second import SecondOrder
-from chainplan.structures import Block
 from chainplan.structures.second import SecondBlock, Side
 
 
 class KeptEdges(NamedTuple):
-    """The edges of both orders that products go through: Jacobians by (target, source), and second-order ones."""
+    """The edges of both orders that products go through.
 
-    jacobians: Mapping[tuple[str, str], HeldJacobian]
+    Jacobians and matrix-free elementals that are applied stand by (target, source); second derivatives are weighted, or
+    `waiting` for a vector.
+    """
+
+    jacobians: Mapping[EdgePair, HeldJacobian]
     seconds: Sequence[HeldSecond]
+    applied: Mapping[EdgePair, Sequence[Elemental]] = MappingProxyType({})
+    waiting: Sequence[WaitingSecond] = ()
+
+    @property
+    def into(self) -> dict[str, list[str]]:
+        """The arguments of each vertex, in order."""
+        into: dict[str, list[str]] = {}
+        for v, u in dict.fromkeys((*self.jacobians, *self.applied)):
+            into.setdefault(v, []).append(u)
+        return into
 
 
 def product_price(edges: KeptEdges) -> int:
     """Return the fma of one product."""
-    price = 0
-    for held in edges.jacobians.values():
-        price += FMA.multiply(held.block, Block(held.block.cols, 1)) + FMA.multiply(
-            Block(1, held.block.rows), held.block
-        )
-    for pair in edges.seconds:
-        block = pair.block
-        price += FMA.contract(block, Block(block.right, 1), Side.RIGHT, False)
-        if pair.left != pair.right:
-            price += FMA.contract(block, Block(block.left, 1), Side.LEFT, False)
-    return price
+    price = sum(jacobian_price(held.block) for held in edges.jacobians.values())
+    price += sum(applied_price(e) for elementals in edges.applied.values() for e in elementals)
+    price += sum(second_price(pair.block, pair.left != pair.right) for pair in edges.seconds)
+    return price + sum(map(late_price, edges.waiting))
 
 
 def programmed(graph: Graph, asked: SecondOrder, recorder: Recorder, edges: KeptEdges, times: int) -> Plan:
     """Return the plan of a set-up that has been recorded, with the program that goes through what it keeps."""
-    program = recorder.begun()
-    columns = _carried(graph, program, edges)
-    rows: dict[str, int] = {}
-    for pair in edges.seconds:
+    writer = _ProgramWriter(graph, recorder.begun(), edges)
+    program = writer.recorder.program(Mode.TANGENT, times, writer.written(), second=True)
+    return recorder.plan((), [program], second=asked)
+
+
+class _ProgramWriter:
+    """Writes a product: columns forward, rows where they meet second derivatives, and these backward."""
+
+    def __init__(self, graph: Graph, recorder: Recorder, edges: KeptEdges) -> None:
+        self.recorder, self._graph, self._edges, self._into = recorder, graph, edges, edges.into
+        self._columns: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
+
+    def written(self) -> list[tuple[str, int]]:
+        """Write the product, and return (input, handle) of its parts."""
+        for v in self._graph.order:
+            self._arrive(v)
+        for pair in self._edges.seconds:
+            self._meet(pair, None)
+        for edge, row in self._edges.waiting:
+            self._meet(edge, row)
+        for v in reversed(self._graph.order):
+            if v in self._rows:
+                self._leave(v)
+        return [(v, self._rows[v]) for v in self._graph.inputs if v in self._rows]
+
+    def _arrive(self, v: str) -> None:
+        """Carry the vector forward to a vertex with which something is left to be done."""
+        recorder, columns, edges = self.recorder, self._columns, self._edges
+        if v in self._graph.inputs and v in self._needed:
+            columns[v] = recorder.direction(v, Mode.TANGENT)
+        for u in self._into.get(v, ()):
+            if (v, u) in edges.jacobians:
+                columns[v] = recorder.multiply(edges.jacobians[v, u].handle, columns[u], columns.get(v))
+            for e in edges.applied.get((v, u), ()):
+                made = recorder.propagate(e.name, columns[u], Mode.TANGENT)
+                columns[v] = made if v not in columns else recorder.add(columns[v], made)
+
+    @cached_property
+    def _needed(self) -> set[str]:
+        """The vertices whose columns are read."""
+        met = (*self._edges.seconds, *(one.edge for one in self._edges.waiting))
+        ends = {v for pair in met for v in (pair.left, pair.right)}
+        return ends.union(*self._into.values())
+
+    def _meet(self, pair: HeldSecond, row: HeldJacobian | None) -> None:
+        """Multiply a second derivative by the vector, and then by the row of its weights if that has waited."""
         sides = ((Side.RIGHT, pair.left, pair.right), (Side.LEFT, pair.right, pair.left))
         for side, end, start in sides[: 1 if pair.left == pair.right else 2]:
-            onto = rows.get(end)
-            rows[end] = program.contract(pair.handle, columns[start], side, symmetric=False, onto=onto)
-    into = _arguments(edges.jacobians)
-    for v in reversed(graph.order):
-        for u in into.get(v, ()) if v in rows else ():
-            rows[u] = program.multiply(rows[v], edges.jacobians[v, u].handle, rows.get(u))
-    ends = [(v, rows[v]) for v in graph.inputs if v in rows]
-    return recorder.plan((), [program.program(Mode.TANGENT, times, ends, second=True)], second=asked)
+            onto, column = self._rows.get(end), self._columns[start]
+            if row is None:
+                self._rows[end] = self.recorder.contract(pair.handle, column, side, symmetric=False, onto=onto)
+            else:
+                made = self.recorder.contract(pair.handle, column, side, symmetric=False)
+                self._rows[end] = self.recorder.multiply(row.handle, made, onto)
 
-
-def _carried(graph: Graph, program: Recorder, edges: KeptEdges) -> dict[str, int]:
-    """Carry the vector forward to all vertices with second derivatives."""
-    needed = {v for pair in edges.seconds for v in (pair.left, pair.right)} | {u for _, u in edges.jacobians}
-    columns = {v: program.direction(v, Mode.TANGENT) for v in graph.inputs if v in needed}
-    into = _arguments(edges.jacobians)
-    for v in graph.order:
-        for u in into.get(v, ()):
-            columns[v] = program.multiply(edges.jacobians[v, u].handle, columns[u], columns.get(v))
-    return columns
-
-
-def _arguments(edges: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the arguments of each vertex, in order."""
-    into: dict[str, list[str]] = {}
-    for v, u in edges:
-        into.setdefault(v, []).append(u)
-    return into
+    def _leave(self, v: str) -> None:
+        """Carry the row at a vertex back to its arguments."""
+        recorder, rows, edges = self.recorder, self._rows, self._edges
+        for u in self._into.get(v, ()):
+            if (v, u) in edges.jacobians:
+                rows[u] = recorder.multiply(rows[v], edges.jacobians[v, u].handle, rows.get(u))
+            for e in edges.applied.get((v, u), ()):
+                made = recorder.propagate(e.name, rows[v], Mode.ADJOINT)
+                rows[u] = made if u not in rows else recorder.add(rows[u], made)
 
 
 def multiplied(plan: Plan, times: int) -> Plan:

@@ -3,12 +3,14 @@
 Where one row is asked for, of weighted outputs or of a single number, the weights ȳ(h) at a vertex h are those of the
 outputs, carried back along all paths. With them the second derivative S(h; a, b) becomes M(a, b) = ȳ(h)·S(h; a, b), of
 one row, and what follows handles a row where it would handle size(h). All these M are edges of one vertex behind the
-outputs.
+outputs. One of which nothing is made but products with vectors may also wait: S is then multiplied by each vector, and
+what comes out of that by ȳ(h).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from chainplan.plans.second_free import SideBlocks, made_along
 from chainplan.plans.second_writer import FreeSecond, HeldJacobian, HeldSecond, SecondWriter
@@ -19,18 +21,24 @@ from chainplan.structures import Block
 from chainplan.structures.second import Side
 
 
+class WaitingSecond(NamedTuple):
+    """A second derivative, and the row that it is to be multiplied by; None where it has one row by itself."""
+
+    edge: HeldSecond
+    row: HeldJacobian | None
+
+
 def seconds_weighted(
     graph: Graph, asked: SecondOrder, bent: Mapping[str, OwnSecond], writer: SecondWriter
-) -> Iterator[HeldSecond]:
-    """Yield the weighted second derivative of each elemental or pair of arguments."""
+) -> Iterator[WaitingSecond]:
+    """Yield the second derivative of each elemental or pair of arguments with its row."""
     rows = _carried_back(graph, asked, {own.target for own in bent.values()}, writer)
     for name, own in bent.items():
         edge, row, ends = writer.own_second(name, own), rows.get(own.target), (own.left, own.right)
         if isinstance(edge, FreeSecond):
-            edge = made_along(writer, edge, SideBlocks(rows=row), ends)
-        elif row is not None:
-            edge = writer.contract(edge, row, Side.ROWS, ends, halved=own.left == own.right)
-        yield edge
+            yield WaitingSecond(made_along(writer, edge, SideBlocks(rows=row), ends), None)
+        else:
+            yield WaitingSecond(edge, row)
 
 
 def _carried_back(graph: Graph, asked: SecondOrder, targets: set[str], writer: SecondWriter) -> dict[str, HeldJacobian]:

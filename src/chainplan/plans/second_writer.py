@@ -68,7 +68,11 @@ class SecondWriter:
 
     def copy(self) -> SecondWriter:
         """Return a writer that goes on from here, and only counts."""
-        return replace(self, recorder=None, _own={})
+        return replace(self, recorder=None, _own=dict(self._own))
+
+    def has(self, e: Elemental) -> bool:
+        """Whether an elemental has been loaded or accumulated."""
+        return e.name in self._own
 
     def loaded(self, e: Elemental) -> HeldJacobian:
         """Load an elemental, or accumulate it in the cheaper mode, once."""

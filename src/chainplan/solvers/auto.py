@@ -188,7 +188,8 @@ def _solve_second_products(problem: Problem, search: Search) -> Outcome:
     for baseline in _PRODUCT_BASELINES:
         if _may_be_cheaper(baseline, problem, outcomes, search):
             outcomes.append(_run_stage(baseline, problem, search))
-    return _best_outcome(problem, outcomes, search)
+    best = _best_outcome(problem, outcomes, search)
+    return replace(best, note=outcomes[0].note) if best.candidate is outcomes[0].candidate else best
 
 
 def _may_be_cheaper(baseline: Solver, problem: Problem, outcomes: Sequence[Outcome], search: Search) -> bool:

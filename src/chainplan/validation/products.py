@@ -16,7 +16,7 @@ import numpy as np
 from chainplan._util.arrays import Array, DType
 from chainplan.execution.operator import JacobianOperator, operator
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.product_orders import BASELINES, baseline_plan
+from chainplan.plans.product_orders import baseline_plan, baselines_for
 from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
@@ -64,12 +64,12 @@ def validate_products(problem: Problem, plan: Plan, jacobians: Mapping[str, Give
 
 
 def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> ProductValidation:
-    ways = {"plan": plan, **{name: baseline_plan(problem, name) for name in BASELINES}}
+    ways = {"plan": plan, **{name: baseline_plan(problem, name) for name in baselines_for(problem)}}
     candidates = {way: Candidate(found, problem.cost) for way, found in ways.items()}
     kind = common_dtype(jacobians.values())
     require_bytes(largest_held(candidates["plan"]) * kind.itemsize, "the largest block of the plan takes", kind)
     remarks = f"; {COMPARED_PRODUCTS} products on each side are compared"
-    for way in BASELINES:
+    for way in baselines_for(problem):
         if (held := largest_handled(candidates[way])) > MAX_ORACLE_ENTRIES:
             remarks += f"; '{way}' is left out, for it handles a block of {held:,} entries"
             del candidates[way]

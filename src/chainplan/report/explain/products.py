@@ -18,7 +18,7 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import MAX_PRODUCTS, Products
 from chainplan.report.explain.replan import Replanner
-from chainplan.report.words.steps import formed_texts
+from chainplan.report.words.steps import formed_texts, second_texts
 
 
 class ProductSide(NamedTuple):
@@ -60,6 +60,8 @@ class _ProductLine(NamedTuple):
 def sides(problem: Problem) -> list[ProductSide]:
     """List the numbers that are varied: of either side and of both, or of those asked for beside the others."""
     asked = problem.products
+    if problem.second is not None:
+        return [] if asked is None else [ProductSide("H·v", Products)]
     if asked is None:
         return [
             ProductSide("J·v", lambda k: Products(k, 0)),
@@ -124,7 +126,7 @@ def _envelope(line: Callable[[int], _ProductLine]) -> list[tuple[int, _ProductLi
 
 def _formed(plan: Plan) -> str:
     """Name what the set-up of a plan forms."""
-    names = formed_texts(plan)
+    names = formed_texts(plan) if plan.second is None else second_texts(plan)
     if names is None:
         kept = len({operand for program in plan.programs for step in program.steps for operand in step.operands()})
         return f"{kept:,} blocks are formed" if plan.steps else "nothing is formed"

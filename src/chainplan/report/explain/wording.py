@@ -25,7 +25,7 @@ def worded(reasons: PlanReasons) -> list[tuple[str, list[str]]]:
         ("Break-evens", _ranges(reasons)),
         ("If a size were different", _sensitivities(reasons)),
         ("If an elemental were different", _savings(reasons)),
-        ("Is the Jacobian needed?", _products(reasons)),
+        (f"Is the {'Jacobian' if reasons.result.problem.second is None else 'Hessian'} needed?", _products(reasons)),
         ("Not looked at", iter(reasons.notes)),
     )
     texts = [(title, list(sentences)) for title, sentences in groups]
@@ -185,8 +185,9 @@ def _products(reasons: PlanReasons) -> Iterator[str]:
         yield f"{r.what}, {_number(r)}: {r.formed}: {about}{price} for each."
     for what in dict.fromkeys(r.what for r in reasons.products):
         last = [r for r in reasons.products if r.what == what][-1]
-        if last.formed != "J is formed" and last.proven:
-            yield f"{what}: for products alone J should never be formed."
+        whole = "J" if reasons.result.problem.second is None else "H"
+        if last.formed != f"{whole} is formed" and last.proven:
+            yield f"{what}: for products alone {whole} should never be formed."
 
 
 def _number(r: ProductRange) -> str:

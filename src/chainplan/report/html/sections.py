@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chainplan.plans.result import BASELINE_WORDS, Result
+from chainplan.plans.result import Result, baseline_text
 from chainplan.problem.units import in_fma, unit_text
 from chainplan.report.explain.comparison import FIGURE_COLUMNS, SolverComparison
 from chainplan.report.explain.eliminations import eliminated
@@ -45,7 +45,7 @@ def tiles(result: Result) -> list[Tile]:
         listed.append(Tile("cost", price, f"{unit}, by {result.solver}"))
         listed.append(Tile("lower bound", result.bound, _proof(result)))
     for name, other in baselines.named().items():
-        listed.append(Tile(BASELINE_WORDS[name], other, "" if price is None else ratio(other, price)))
+        listed.append(Tile(baseline_text(result.problem, name), other, "" if price is None else ratio(other, price)))
     if cost is not None:
         limit = result.problem.memory
         limited = "elements alive" if limit is None else f"elements, limit {figure(limit)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainplan.plans.bound import Status
 from chainplan.plans.ratios import gap_text
-from chainplan.plans.result import BASELINE_WORDS, Result
+from chainplan.plans.result import Result, baseline_text
 from chainplan.problem.units import unit_text
 from chainplan.report.words.figures import figure, ratio
 from chainplan.report.words.table import CLAIMED_NOTE, schedule_text
@@ -23,8 +23,10 @@ def headline(result: Result) -> str:
         said = schedule_text(result.schedule, unit, result.claimed)
         return f"{said}; {figure(price)} {unit} on all machines together.".capitalize()
     baselines = result.price_baselines
-    order = next(BASELINE_WORDS[name] for name, other in baselines.named().items() if other == baselines.best)
-    several = "forward and reverse" if baselines.free is None else "J formed and nothing formed"
+    best = next(name for name, other in baselines.named().items() if other == baselines.best)
+    order = baseline_text(result.problem, best)
+    formed = "J" if result.problem.second is None else "H"
+    several = "forward and reverse" if baselines.free is None else f"{formed} formed and nothing formed"
     if price == baselines.best:
         said = f"{figure(price)} {unit}: {order}, the better of {several}"
     elif price > baselines.best:

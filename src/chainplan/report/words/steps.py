@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chainplan.plans.liveness import kept
 from chainplan.plans.steps import (
@@ -144,6 +144,34 @@ def formed_texts(plan: Plan) -> list[str] | None:
         order.written.append(step.accept(order))
     texts = [order.written[at] for at in sorted(kept(plan)) if not isinstance(plan.steps[at], Load)]
     return list(map(_bare, texts))
+
+
+def second_texts(plan: Plan) -> list[str] | None:
+    """Name the second-order blocks and products of Jacobians that the set-up of a chain's plan keeps.
+
+    H(F2, F3) is the weighted second derivative of these elementals, and H that of all of them; F2'' waits for its
+    weights. None stands for graphs and long chains.
+    """
+    if plan.graph.not_a_chain is not None or len(plan.graph.chain) > _MAX_SHOWN_ORDER // 2:
+        return None
+    held, order = list[tuple[str, ...]](), _Order()
+    for step in plan.steps:
+        order.written.append(step.accept(order))
+        own = (step.elemental,) if isinstance(step, LoadSecond) else ()
+        held.append(tuple(dict.fromkeys((*own, *(name for arg in step.operands() for name in held[arg])))))
+    last, seconds, jacobians = {name for some in held for name in some}, list[str](), list[str]()
+    for at in sorted(kept(plan)):
+        if held[at] and not isinstance(plan.steps[at], LoadSecond):
+            seconds.append("H" if {*held[at]} == last else f"H({', '.join(sorted(held[at], key=_place(plan)))})")
+        elif isinstance(plan.steps[at], Multiply):
+            jacobians.append(_bare(order.written[at]))
+    return sorted(seconds) + jacobians
+
+
+def _place(plan: Plan) -> Callable[[str], int]:
+    """Return what says at which place of the chain an elemental is."""
+    places = {e.name: place for place, e in enumerate(plan.graph.chain)}
+    return places.__getitem__
 
 
 def _order_of(plan: Plan, steps: Sequence[Step], position: int) -> str | None:

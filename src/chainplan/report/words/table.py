@@ -8,7 +8,7 @@ from typing import NamedTuple
 from chainplan._util.bytesize import bytes_text
 from chainplan.plans.program_replay import kept_elements
 from chainplan.plans.ratios import gap_text, ratio_text
-from chainplan.plans.result import Result
+from chainplan.plans.result import Result, baseline_text
 from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Advance, Decompress, Step, Store, Write
 from chainplan.plans.typed import Typed
@@ -96,7 +96,8 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
         rows.append(("needs", f"{result.needs:,} elements", f"the smallest limits.memory that {which}"))
     if result.plan is not None:
         orders = [("order", order_text(result.plan))]
-        orders += [(program.name, program_text(result.plan, program)) for program in result.plan.programs]
+        first = (program for program in result.plan.programs if not program.second)
+        orders += [(program.name, program_text(result.plan, program)) for program in first]
         rows += [(name, order, "") for name, order in orders if order is not None]
     return rows
 
@@ -119,11 +120,15 @@ def _compared(result: Result, baseline: str, other: int) -> str:
     """Compare a baseline with the plan, and say what is formed in one for products."""
     said = [] if result.price is None else [ratio_text(other, result.price)]
     if result.problem.products is not None:
-        formed, nothing = (
-            ("J", "with nothing formed") if result.problem.second is None else ("H", "forward over reverse")
-        )
-        said.append(nothing if baseline == "free" else f"with {formed} formed in this order")
+        said.append(_way(result.problem, baseline))
     return ", ".join(said)
+
+
+def _way(problem: Problem, baseline: str) -> str:
+    """Say what is formed in a baseline for products."""
+    if baseline in ("free", "late"):
+        return "with nothing formed" if problem.second is None else baseline_text(problem, baseline)
+    return f"with {'J' if problem.second is None else 'H'} formed in this order"
 
 
 def _evaluated(result: Result) -> list[tuple[str, str, str]]:
