@@ -27,7 +27,7 @@ from chainplan.plans.classes import SECOND_PRODUCTS
 from chainplan.plans.product_orders import baseline_plan, baselines_for
 from chainplan.plans.replay import replay
 from chainplan.plans.second_elimination import SecondElimination, products_plan
-from chainplan.plans.steps import Add, Contract, Direction, Multiply, Plan, Propagate, Step
+from chainplan.plans.steps import Add, ApplySecond, Contract, Direction, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products
@@ -43,6 +43,7 @@ from chainplan.values.second import draw_all
 from chainplan_cli.main import main
 from tests.oracles.hessian_products import least_hessian_products_cost
 from tests.test_second import random_second
+from tests.test_second_free import freed
 from tests.test_second_graphs import exact, random_second_dag
 
 HOURGLASS = [30, 20, 3, 20, 30, 5]
@@ -71,7 +72,8 @@ def drawn(seed: int) -> Problem:
         whole = random_second(rng)
     else:
         whole = random_second_dag(rng, explicit=rng.random() < 0.5, dense=rng.random() < 0.4)
-    return weighted(whole, rng.choice([1, 2, 5, 30, 1000]))
+    problem = weighted(whole, rng.choice([1, 2, 5, 30, 1000]))
+    return freed(rng, problem) if seed % 3 == 0 else problem
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 200), pytest.param(200, 2200, marks=pytest.mark.nightly)])
@@ -141,8 +143,9 @@ def test_groups_of_a_chain_cost_what_the_cheapest_set_of_vertices_costs(first: i
     compared = 0
     for seed in range(first, last):
         rng = random.Random(seed)
-        spec = random_second(rng, rng.choice(["dense", "matrix-free", "mixed"]), longest=6).to_spec()
-        problem, times = from_spec(spec), rng.choice([1, 2, 5, 30, 1000])
+        problem = random_second(rng, rng.choice(["dense", "matrix-free", "mixed"]), longest=6)
+        problem = freed(rng, problem) if seed % 2 else problem
+        times = rng.choice([1, 2, 5, 30, 1000])
         second = SecondOrder(weights=True)
         work = SecondElimination(problem.graph, second, weighted=True)
         groups = HessianGroups(problem.graph, work, times, lambda: None)
@@ -169,6 +172,38 @@ def test_matrix_free_elementals_are_applied_to_few_vectors_and_accumulated_for_m
         values = draw_all(problem, 0, np.int64)
         vectors = np.random.default_rng(0).integers(-4, 5, (40, 2))
         assert np.array_equal(operator(result, values) @ vectors, hessian_times(problem, values, {"x0": vectors})["x0"])
+
+
+def test_second_adjoints_are_applied_to_few_vectors() -> None:
+    chain: list[Any] = [{"shape": [40, 40], "second_adjoint": 300}, {"shape": [1, 40], "second_adjoint": 200}]
+    for weights in (True, False):
+        problem = from_spec({"chain": chain, "derivative": 2, "weights": weights, "products": {"right": 3}})
+        result = plan(problem)
+        assert result.plan is not None
+        (program,) = result.plan.programs
+        assert {step.elemental for step in program.steps if isinstance(step, ApplySecond)} == {"F1", "F2"}
+        assert result.price == result.baselines.free == 3 * (2 * 1600 + 300 + 200) + 40 * weights
+        values = draw_all(problem, 0, np.int64)
+        vectors = np.random.default_rng(0).integers(-4, 5, (40, 2))
+        products = hessian_times(problem, values, {"x0": vectors})["x0"]
+        assert np.array_equal(operator(result, values) @ vectors, products)
+        terms = partial(np.einsum, "ijk,ci,kc->cj", values["F1''"])
+        values["F1''"] = (None, terms)
+        assert np.array_equal(operator(result, values) @ vectors[:, 0], products[:, 0])
+        values["F1''"] = (lambda left, right: left, None)
+        with pytest.raises(ExecutionError, match="has no second adjoint"):
+            operator(result, values)
+    steps, one_number = [*program.steps], result.plan
+    assert one_number is not None
+    at = next(place for place, step in enumerate(steps) if isinstance(step, ApplySecond))
+    for change, words in (
+        ({"row_colours": (0,)}, "an adjoint of a row and of that alone"),
+        ({"on_rows": None, "elemental": "F1"}, "expected one row"),
+        ({"on_right": 99}, "expected an earlier step"),
+    ):
+        bad = steps[at]._replace(**change)
+        with pytest.raises(PlanError, match=words):
+            check(changed(one_number, *steps[:at], bad, *steps[at + 1 :]))
 
 
 def test_a_note_says_from_how_many_products_on_the_hessian_is_formed_for_less() -> None:

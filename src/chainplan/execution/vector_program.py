@@ -28,11 +28,13 @@ from chainplan.kernels.dispatch import picks
 from chainplan.kernels.products import product_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Add, Contract, Direction, Multiply, Plan, Propagate, Step
+from chainplan.plans.steps import Add, ApplySecond, Contract, Direction, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Elemental, Mode
+from chainplan.problem.mixed_second import OwnSecond
 from chainplan.structures import Block, Identity, NegatedIdentity, Zero
 from chainplan.structures.second import SecondBlock, Side
 from chainplan.values.jacobians import MatrixFunction, called
+from chainplan.values.second_functions import second_called, second_functions
 
 VectorFunction = Callable[[Array], Array]
 """A function of a vector, or of a matrix whose columns are vectors."""
@@ -141,6 +143,8 @@ class _Writer:
                 return self._multiplied(right, left, False, summand)
             case Contract(second, vector, side, _, onto):
                 return self._contracted(second, made[vector], side, None if onto is None else made[onto])
+            case ApplySecond():
+                return self._applied_second(step, made[step.on_right or 0])
             case Propagate(name, arg, mode):
                 return self._propagated(self._graph[name], mode, made[arg])
             case Add(left, right):
@@ -170,6 +174,14 @@ class _Writer:
         if vector is None or not block.nnz:
             return onto
         return self._write(partial(_times_second, block, kept, side), vector, onto)
+
+    def _applied_second(self, step: ApplySecond, vector: int | None) -> int | None:
+        own = self._graph.own_second(step.elemental)
+        assert own is not None, "replay refuses other names"
+        if vector is None:
+            return None
+        row = None if step.on_rows is None else (self._kept[step.on_rows], step.on_rows)
+        return self._write(partial(_second_applied, own, row, self._wide), vector, None, fresh=False)
 
     def _propagated(self, e: Elemental, mode: Mode, vector: int | None) -> int | None:
         if vector is None:
@@ -230,6 +242,19 @@ def _times_second(block: SecondBlock, position: int, side: Side, run: PlanRun) -
         value, block = exchanged(value, block), block.exchanged()
     matrix = value.reshape((block.rows * block.left, block.right))
     return matrix.dot if isinstance(matrix, np.ndarray) else matrix.tocsr().__matmul__
+
+
+def _second_applied(own: OwnSecond, row: tuple[Block, int] | None, wide: bool, run: PlanRun) -> VectorFunction:
+    """Return the function that applies a second adjoint to a kept row and to vectors."""
+    function = second_functions(own, run.given.get(own.given))[1]
+    if function is None:
+        raise ExecutionError(f"'{own.given}' has no second adjoint; this product applies one. Pass (tangent, adjoint).")
+    weights = np.ones((1, 1), run.dtype) if row is None else as_matrix(run.values[row[1]], row[0], run.dtype)
+
+    def times(x: Array) -> Array:
+        return second_called(own, Mode.ADJOINT, function, np.broadcast_to(weights, (x.shape[1], weights.shape[1])), x).T
+
+    return times if wide else lambda x: times(x[:, None])[:, 0]
 
 
 def _times_columns(block: Block, position: int, columns: int, run: PlanRun) -> VectorFunction:

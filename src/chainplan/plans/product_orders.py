@@ -17,6 +17,7 @@ from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.second_bracketings import BASELINE_SPLITS, bracketing_plan
 from chainplan.plans.second_elimination import elimination_baseline, products_plan
+from chainplan.plans.second_open import OpenChoice
 from chainplan.plans.second_programs import multiplied
 from chainplan.plans.second_sides import BASELINE_CHOICES, sided_plan
 from chainplan.plans.steps import Plan
@@ -35,8 +36,8 @@ class VectorAlgebra(PlanAlgebra[AlgebraBlock], Protocol[AlgebraBlock]):
 
 BASELINES = ("forward", "reverse", "free")
 """The plain ways of making products; a Jacobian itself has the first two."""
-SECOND_FREE = {"free": False, "late": True}
-"""The plain ways of products with a Hessian that form nothing, and whether second derivatives wait for the vectors."""
+SECOND_FREE = {"free": OpenChoice.FREE, "late": OpenChoice.LATE}
+"""The plain ways of products with a Hessian that form nothing."""
 
 
 def baselines_for(problem: Problem) -> tuple[str, ...]:
@@ -108,7 +109,7 @@ def baseline_plan(problem: Problem, name: str) -> Plan:
     graph, products = problem.graph, problem.products
     if problem.second is not None and products is not None:
         if name in SECOND_FREE:
-            return products_plan(graph, problem.second, (), products.right, late=SECOND_FREE[name])
+            return products_plan(graph, problem.second, (), products.right, SECOND_FREE[name])
         return multiplied(baseline_plan(replace(problem, products=None), name), products.right)
     if problem.second is not None:
         if graph.not_a_chain is not None:

@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.second_along import seconds_along, standing_for
 from chainplan.plans.second_free import SideBlocks, made_along
-from chainplan.plans.second_open import MAX_CHOSEN_SECONDS, OpenEdges, is_applied, weighted_first
+from chainplan.plans.second_open import MAX_CHOSEN_SECONDS, OpenChoice, OpenEdges, is_applied, weighted_first
 from chainplan.plans.second_programs import KeptEdges, product_price, programmed
 from chainplan.plans.second_weighted import WaitingSecond, seconds_weighted
 from chainplan.plans.second_writer import FreeSecond, HeldJacobian, HeldSecond, SecondWriter
@@ -110,19 +110,15 @@ class SecondElimination:
         inner = (v for v in self._graph.order if self._into.get(v) and self._out.get(v))
         return [v for v in inner if v not in self.gone and (v in self._ahead or not self._weighted)]
 
-    def kept(self, times: int, late: bool | None = None) -> KeptEdges:
-        """Return the edges that so many products go through, and decide what has been left open (`second_open`).
-
-        `late` says whether second derivatives wait for the vectors, where it is given; elementals are then applied that
-        can be.
-        """
+    def kept(self, times: int, choice: OpenChoice | None = None) -> KeptEdges:
+        """Return the edges that so many products go through, and decide what is open by price, unless it is chosen."""
         for pair, elementals in list(self._open.applied.items()):
-            if not is_applied(elementals, self._jacobians.get(pair), times, late is not None):
+            if not is_applied(elementals, self._jacobians.get(pair), times, choice):
                 self._load(pair, self._open.applied.pop(pair))
         waiting = list[WaitingSecond]()
         for key, some in self._open.waiting.items():
             held = self._seconds.get(_WEIGHTED, {}).get(key)
-            first = weighted_first(some, held, times, late)
+            first = weighted_first(some, held, times, choice)
             self.writer.counted = self.writer.counted and len(some) <= MAX_CHOSEN_SECONDS
             for one in first:
                 self._weigh(one)
@@ -334,8 +330,8 @@ class SecondElimination:
 
     def _weigh(self, one: WaitingSecond) -> None:
         """Multiply a second derivative by the row of its weights, onto the sum of those by the same arguments."""
-        edge = one.edge
-        if one.row is None:
+        edge = one.edge if one.free is None else one.weighted(self.writer)
+        if one.row is None or one.free is not None:
             self._gather(_WEIGHTED, edge)
         else:
             self._contract(_WEIGHTED, edge, one.row, Side.ROWS, edge.left, edge.right)
@@ -428,13 +424,12 @@ def elimination_baseline(graph: Graph, asked: SecondOrder, name: str) -> Plan:
     return elimination_plan(graph, asked, order if name == "forward" else order[::-1], symmetric=False)
 
 
-def products_plan(graph: Graph, asked: SecondOrder, order: Sequence[str], times: int, late: bool | None = None) -> Plan:
-    """Write the plan whose set-up eliminates these vertices, in order, and whose products go through what is left.
-
-    `late` is decided by price unless it is given, as for the baselines: forward over reverse, or reverse over forward.
-    """
+def products_plan(
+    graph: Graph, asked: SecondOrder, order: Sequence[str], times: int, choice: OpenChoice | None = None
+) -> Plan:
+    """Write the plan whose set-up eliminates these vertices, in order, and whose products go through what is left."""
     recorder = Recorder(graph)
     work = SecondElimination(graph, asked, recorder, weighted=True)
     for vertex in order:
         work.eliminate(vertex)
-    return programmed(graph, asked, recorder, work.kept(times, late), times)
+    return programmed(graph, asked, recorder, work.kept(times, choice), times)

@@ -22,8 +22,8 @@ from typing import NamedTuple
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.second_open import EdgePair, applied_price, jacobian_price, late_price, second_price
 from chainplan.plans.second_weighted import WaitingSecond
-from chainplan.plans.second_writer import HeldJacobian, HeldSecond
-from chainplan.plans.steps import Plan
+from chainplan.plans.second_writer import FreeSecond, HeldJacobian, HeldSecond
+from chainplan.plans.steps import ApplySecond, Plan
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.second import SecondOrder
 from chainplan.structures.second import SecondBlock, Side
@@ -79,8 +79,11 @@ class _ProgramWriter:
             self._arrive(v)
         for pair in self._edges.seconds:
             self._meet(pair, None)
-        for edge, row in self._edges.waiting:
-            self._meet(edge, row)
+        for one in self._edges.waiting:
+            if one.free is None:
+                self._meet(one.edge, one.row)
+            else:
+                self._apply(one, one.free)
         for v in reversed(self._graph.order):
             if v in self._rows:
                 self._leave(v)
@@ -115,6 +118,12 @@ class _ProgramWriter:
             else:
                 made = self.recorder.contract(pair.handle, column, side, symmetric=False)
                 self._rows[end] = self.recorder.multiply(row.handle, made, onto)
+
+    def _apply(self, one: WaitingSecond, free: FreeSecond) -> None:
+        """Apply a second adjoint to its weights and to the vector."""
+        row, v = None if one.row is None else one.row.handle, one.edge.left
+        made = self.recorder.apply_second(ApplySecond(free.name, Mode.ADJOINT, row, None, self._columns[v]))
+        self._rows[v] = made if v not in self._rows else self.recorder.add(self._rows[v], made)
 
     def _leave(self, v: str) -> None:
         """Carry the row at a vertex back to its arguments."""

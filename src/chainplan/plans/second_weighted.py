@@ -22,10 +22,24 @@ from chainplan.structures.second import Side
 
 
 class WaitingSecond(NamedTuple):
-    """A second derivative, and the row that it is to be multiplied by; None where it has one row by itself."""
+    """A second derivative, and the row that it is to be multiplied by; None where it has one row by itself.
+
+    A matrix-free one waits as `free`, to be applied to vectors or to be formed; its `edge` says what will be formed.
+    """
 
     edge: HeldSecond
     row: HeldJacobian | None
+    free: FreeSecond | None = None
+
+    @property
+    def mixed(self) -> bool:
+        """Whether it is one by two arguments."""
+        return self.edge.left != self.edge.right
+
+    def weighted(self, writer: SecondWriter) -> HeldSecond:
+        """Form a matrix-free one, multiplied by its row."""
+        assert self.free is not None, "others are contracted"
+        return made_along(writer, self.free, SideBlocks(rows=self.row), (self.edge.left, self.edge.right))
 
 
 def seconds_weighted(
@@ -35,10 +49,12 @@ def seconds_weighted(
     rows = _carried_back(graph, asked, {own.target for own in bent.values()}, writer)
     for name, own in bent.items():
         edge, row, ends = writer.own_second(name, own), rows.get(own.target), (own.left, own.right)
-        if isinstance(edge, FreeSecond):
+        if not isinstance(edge, FreeSecond):
+            yield WaitingSecond(edge, row)
+        elif own.adjoint is None or own.left != own.right:
             yield WaitingSecond(made_along(writer, edge, SideBlocks(rows=row), ends), None)
         else:
-            yield WaitingSecond(edge, row)
+            yield WaitingSecond(HeldSecond(*ends, own.block), row, edge)
 
 
 def _carried_back(graph: Graph, asked: SecondOrder, targets: set[str], writer: SecondWriter) -> dict[str, HeldJacobian]:

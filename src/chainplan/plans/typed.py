@@ -40,6 +40,7 @@ from chainplan.plans.steps import (
 )
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode
+from chainplan.problem.mixed_second import OwnSecond
 from chainplan.problem.second import SecondOrder
 from chainplan.structures import Block, Identity, sum_adds
 from chainplan.structures.second import SecondBlock, Side, contraction
@@ -296,6 +297,8 @@ class Typing(Interpreter[MadeBlock]):
         price = None if own is None else own.tangent if mode is Mode.TANGENT else own.adjoint
         if own is None or price is None:
             raise Broken(f"'{step.elemental}' has no second {mode.value}; expected one that the problem gives a price.")
+        if step.on_right is not None and self._operand(step.on_right, "on_right").special == "vector":
+            return self._apply_to_vector(step, own, price)
         if (step.on_rows if mode is Mode.TANGENT else step.on_left) is not None:
             side = "rows" if mode is Mode.TANGENT else "left"
             raise Broken(f"a second {mode.value} takes no block on the side '{side}'; contract it afterwards.")
@@ -317,6 +320,19 @@ class Typing(Interpreter[MadeBlock]):
         made = product_on_sides(own.block, {at: typed.block for at, typed in taken.items()}, alike)
         fma = price * calls_of(own.block, mode, sizes, colours)
         return _second(ends[Side.ROWS], ends[Side.LEFT], ends[Side.RIGHT], made), self._cost.apply_second(fma), 0
+
+    def _apply_to_vector(self, step: ApplySecond, own: OwnSecond, price: int) -> MadeBlock:
+        """Apply a second adjoint to one row and the vector of a product, which makes a row."""
+        row = None if step.on_rows is None else self._plain_operand(step.on_rows, "on_rows")
+        vector = self._operand(step.on_right or 0, "on_right")
+        if step.mode is not Mode.ADJOINT or step.on_left is not None or step.row_colours or step.colours:
+            raise Broken("it is applied to the vector of a product; expected an adjoint of a row and of that alone.")
+        if (own.block.rows if row is None else row.block.rows) != 1:
+            raise Broken("it is applied to several rows and the vector of a product; expected one row.")
+        if vector.source != VECTOR_SIDE or vector.target != own.right or (row is not None and row.source != own.target):
+            raise Broken(f"on_right ends at '{vector.target}', but the elemental is at '{own.right}'; they must meet.")
+        target = own.target if row is None else row.target
+        return Typed(target, own.left, Block(1, own.block.left), "vector"), self._cost.apply_second(price), 0
 
     def given(self, step: Given) -> MadeBlock:
         vertex, side = step

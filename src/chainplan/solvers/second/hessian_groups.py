@@ -101,7 +101,7 @@ class HessianGroups:
             made = weighting(one)
             price += made.fma
             self._second[i, i + 1] = made.block
-            self._count(made.block)
+            self.counted = self.counted and made.counted
         self._jacobian[i, i + 1], self._prices[i, i + 1] = e.block, price
 
     def _fill(self, i: int, j: int) -> None:

@@ -21,6 +21,7 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.classes import SECOND_PRODUCTS
 from chainplan.plans.result import Outcome, bounded
 from chainplan.plans.second_elimination import SecondElimination, products_plan
+from chainplan.plans.second_open import OpenChoice
 from chainplan.plans.second_programs import multiplied
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem
@@ -69,7 +70,7 @@ class SecondProductsSolver(Solver):
         proven = offers.groups() if _is_chain(problem) else offers.orders()
         candidate = Candidate(offers.plan(offers.best[1]), problem.cost)
         search.offer(candidate.plan, candidate.price)
-        whole = Candidate(offers.plan(offers.whole, late=False), problem.cost)
+        whole = Candidate(offers.plan(offers.whole, OpenChoice.FORMED), problem.cost)
         formed = min((whole, *self._formed(problem, search)), key=lambda one: one.price)
         best = min((candidate, formed), key=lambda one: one.price)
         bound = Bound(offers.best[0], SECOND_PRODUCTS) if proven else NO_BOUND
@@ -115,9 +116,9 @@ class _Offers:
         self.whole: list[str] = []
         """The cheapest order known that eliminates all vertices."""
 
-    def plan(self, order: list[str], late: bool | None = None) -> Plan:
+    def plan(self, order: list[str], choice: OpenChoice | None = None) -> Plan:
         """The plan that eliminates some vertices."""
-        return products_plan(self._graph, self._asked, order, self._times, late)
+        return products_plan(self._graph, self._asked, order, self._times, choice)
 
     def groups(self) -> bool:
         """Look for the cheapest groups of a chain, and say whether they are proven to be."""
