@@ -267,6 +267,17 @@ def test_values_of_all_kinds_have_fingerprints_of_their_own() -> None:
     assert fingerprint([shared, shared]) == fingerprint([np.ones(3), np.ones(3)])
 
 
+def test_arrays_of_other_libraries_are_known_by_their_values() -> None:
+    torch: Any = pytest.importorskip("torch")
+    modules = [torch.nn.Linear(3, 2, dtype=torch.float64) for _ in "abc"]
+    for number, module in enumerate(modules):
+        for parameter in module.parameters():
+            torch.nn.init.constant_(parameter, number // 2)
+    assert fingerprint(modules[0]) == fingerprint(modules[1])
+    assert fingerprint(modules[0]) != fingerprint(modules[2])
+    assert fingerprint(torch.ones(3)) != fingerprint(np.ones(3, np.float32))
+
+
 def test_files_are_known_by_their_size_and_time(tmp_path: Path) -> None:
     path = tmp_path / "F1.npy"
     assert file_fingerprint(path) == file_fingerprint(str(path))

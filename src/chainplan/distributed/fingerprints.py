@@ -100,10 +100,16 @@ def _builtin(found: BuiltinFunctionType) -> Parts:
 
 
 def _object(value: HeldValues) -> Parts:
-    """What `pickle` would write of an object; of one that cannot be pickled the class alone."""
+    """What `pickle` would write of an object; of one that cannot be pickled the class alone.
+
+    An array of another library is known by its values, because PyTorch writes addresses in memory.
+    """
     if is_sparse(value):
         rows = value.tocsr()
         return "sparse", (rows.shape, rows.indptr, rows.indices, rows.data)
+    entries = _entries(value)
+    if entries is not None:
+        return "array", (type(value), entries)
     try:
         reduced = dispatch_table.get(type(value), _reduced)(value)
     except Exception:
@@ -130,6 +136,16 @@ _PARTS: Mapping[type | tuple[type, ...], Callable[..., Parts]] = {
     type: _class,
 }
 """What values of each kind are made of."""
+
+
+def _entries(value: HeldValues) -> HeldValues:
+    """The entries of an array of another library; None of what is no array that numpy has a dtype for."""
+    if isinstance(value, type) or not callable(getattr(value, "__array__", None)):
+        return None
+    try:
+        return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except (TypeError, ValueError, RuntimeError):
+        return None
 
 
 def _reduced(value: HeldValues) -> str | tuple[object, ...]:
