@@ -25,7 +25,7 @@ from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.classes import SECOND_BRACKETINGS, SECOND_SHARED
-from chainplan.plans.product_orders import baseline_plan
+from chainplan.plans.product_orders import BASELINES, baseline_plan
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Add, Contract, Load, LoadSecond, Multiply, Plan, SecondOutput, Step
 from chainplan.problem.graph import Elemental, Graph
@@ -466,6 +466,27 @@ def test_weights_and_directions_that_do_not_fit_are_refused() -> None:
         check(made.plan, asked([2, 3]))
     with pytest.raises(PlanError, match="expected what the problem asks for"):
         check(replace(made.plan, second=SecondOrder()))
+
+
+@pytest.mark.parametrize("objective", ["operations", "weighted"])
+def test_second_derivatives_are_planned_by_other_objectives(objective: str) -> None:
+    calls = {"shape": [9, 9], "second_tangent": 50, "second_adjoint": 70}
+    graph = {"sizes": {"x": 9, "a": 4, "b": 5, "y": 1}, "inputs": ["x"], "outputs": ["y"]}
+    edges = [{"edge": edge} for edge in (["x", "a"], ["x", "b"], ["a", "y"], ["b", "y"])]
+    for spec in (
+        {"chain": SIZES},
+        {"chain": [calls, calls, {"shape": [1, 9]}], "weights": True, "directions": {"right": 1}},
+        {"dag": {**graph, "jacobians": edges}},
+    ):
+        problem = from_spec({**spec, "derivative": 2})
+        result = plan(problem, objective=objective)
+        assert result.plan is not None
+        cost = result.problem.cost
+        assert cost.objective == objective
+        assert check(result.plan, problem, cost).total == result.price
+        assert result.price is not None
+        assert result.price <= min(check(baseline_plan(problem, name), problem, cost).total for name in BASELINES[:2])
+        assert result.status is Status.FEASIBLE
 
 
 @pytest.mark.parametrize("name", sorted(set(RENDERERS) - {"svg", "trace"}))

@@ -133,6 +133,8 @@ def test_every_solver_on_every_kind_of_problem(name: str) -> None:
             problem = replace(problem, products=Products(1 + seed % 7, seed % 3))
         if name.startswith("second-"):
             problem = second_order_chain(seed)
+        if name == "second-memory":
+            problem = replace(problem, memory=10**9)
         if name == "second-products":
             problem = replace(problem, second=SecondOrder(weights=True), products=Products(1 + seed % 7))
         if SOLVERS[name].refuses(problem) is not None:

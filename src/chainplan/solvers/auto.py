@@ -39,6 +39,7 @@ from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.second.chain import SecondChainSolver
 from chainplan.solvers.second.elimination import SecondEliminationSolver
+from chainplan.solvers.second.memory_limit import SecondMemorySolver
 from chainplan.solvers.second.products import SecondProductsSolver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
 from chainplan.solvers.uses.free import FreeSolver
@@ -122,9 +123,9 @@ class AutoSolver(Solver):
             return _solve_second_products(problem, search)
         if problem.products is not None:
             return _solve_products(problem, search)
-        if problem.second is not None:
+        if problem.second is not None and problem.cost is FMA:
             return _solve_second_order(problem, search)
-        if problem.cost is not FMA and not _searched_alone(problem):
+        if problem.cost is not FMA and (problem.second is not None or not _searched_alone(problem)):
             return _solve_by_other_costs(problem, search)
         for solver in _CHAIN_SOLVERS:
             if solver.refuses(problem) is None:
@@ -168,14 +169,18 @@ def _solve_products(problem: Problem, search: Search) -> Outcome:
 
 def _solve_second_order(problem: Problem, search: Search) -> Outcome:
     """The plan of the first solver for second derivatives that takes the problem, or the cheaper baseline."""
-    solver = next((one for one in _SECOND_SOLVERS if one.refuses(problem) is None), None)
+    solver, outcomes = next((one for one in _SECOND_SOLVERS if one.refuses(problem) is None), None), list[Outcome]()
     if solver is not None:
         if problem.graph.not_a_chain is not None and not search.limited:
             search.budget = DEFAULT_AUTO_SECONDS
         outcome = _run_stage(solver, problem, search)
         if _fits(outcome, problem):
             return _with_equal_shared(outcome, problem, search)
-    return _best_outcome(problem, [_run_stage(order, problem, search) for order in _FORMED_BASELINES], search)
+        limited = _run_stage(SecondMemorySolver(), problem, search)
+        if limited.status is Status.INFEASIBLE:
+            return limited
+        outcomes += [outcome, limited]
+    return _best_outcome(problem, [*outcomes, *(_run_stage(one, problem, search) for one in _FORMED_BASELINES)], search)
 
 
 def _solve_second_products(problem: Problem, search: Search) -> Outcome:
@@ -311,7 +316,7 @@ def _solve_by_other_costs(problem: Problem, search: Search) -> Outcome:
     what the search by fma proves holds; else it is in another unit.
     """
     dp = ChainDpSolver()
-    if dp.refuses(problem) is None:
+    if dp.refusal(problem) is None:
         outcome = _run_stage(dp, problem, search)
         if _fits(outcome, problem):
             return _with_equal_shared(outcome, problem, search)
@@ -330,7 +335,7 @@ def _solve_by_other_costs(problem: Problem, search: Search) -> Outcome:
         by_fma, status=Status.FEASIBLE, candidate=Candidate(by_fma.plan, problem.cost), bound=bound, note=None
     )
     others: tuple[Solver, ...] = (ForwardSolver(), ReverseSolver())
-    if problem.graph.not_a_chain is not None:
+    if problem.graph.not_a_chain is not None and problem.second is None:
         others = (*others, LocalSearchSolver())
     outcomes = [unproven, *(_run_stage(other, problem, search) for other in others)]
     best = _with_equal_shared(_best_outcome(problem, outcomes, search), problem, search)

@@ -23,6 +23,7 @@ from chainplan.solvers.reverse import ReverseSolver
 from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.second.chain import SecondChainSolver
 from chainplan.solvers.second.elimination import SecondEliminationSolver
+from chainplan.solvers.second.memory_limit import SecondMemorySolver
 from chainplan.solvers.second.products import SecondProductsSolver
 from chainplan.solvers.second.published import SecondPublishedSolver
 from chainplan.solvers.uses.chain_groups import ChainGroupsSolver
@@ -57,6 +58,7 @@ SOLVERS: dict[str, Solver] = {
         GraphProductsSolver(AutoSolver()),
         SecondChainSolver(),
         SecondEliminationSolver(),
+        SecondMemorySolver(),
         SecondPublishedSolver(),
         SecondProductsSolver(AutoSolver()),
     )
