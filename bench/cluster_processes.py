@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 from typing import Any
 
 import distributed
 from distributed import Worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
+from chainplan.distributed.executors.base import SECONDS_PER_LOOK
 from chainplan.distributed.worker_tasks import ReferencedPart
 from chainplan.values.jacobians import is_sparse
 
@@ -37,9 +39,10 @@ def processes(workers: int, memory: str) -> Iterator[distributed.Client]:
             subprocess.Popen([*python, "distributed.cli.dask_worker", *place, *limits], **quiet),
         ]
         try:
-            while not file.exists():
+            while not file.exists() or not file.read_text(encoding="utf-8").endswith("}"):
                 if started[0].poll() is not None:
                     raise RuntimeError((Path(folder) / "log").read_text(encoding="utf-8"))
+                sleep(SECONDS_PER_LOOK)
             address = json.loads(file.read_text(encoding="utf-8"))["address"]
             with distributed.Client(address, timeout=SECONDS_TO_START) as client:
                 client.wait_for_workers(workers, timeout=SECONDS_TO_START)

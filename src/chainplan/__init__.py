@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from chainplan.validation.reference import reference_jacobian as reference_jacobian
     from chainplan.values.primal import Primal as Primal
     from chainplan.values.shifts_block import ShiftsBlock as ShiftsBlock
+    from chainplan.values.worker_module import WorkerModule as WorkerModule
 
 _HOMES = {
     "Accumulator": "models.accumulate",
@@ -83,6 +84,7 @@ _HOMES = {
     "Status": "plans.bound",
     "Stepwise": "programs.stepwise",
     "Variants": "plans.variants",
+    "WorkerModule": "values.worker_module",
     "accumulate": "models.accumulate",
     "accumulator": "models.accumulate",
     "chain": "io.read",

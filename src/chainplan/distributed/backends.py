@@ -67,11 +67,12 @@ def execute(
         of HDF5 (`file.h5::/dataset`) or of an array of Zarr (`array.zarr`, `folder.zarr::/group/array`), a function
         without arguments that returns the array, or a future. A matrix-free elemental is a pair (tangent, adjoint) of
         functions: tangent maps a block of cols x c to F'·block of rows x c, adjoint a block of r x rows to block·F' of
-        r x cols; a mode that the plan does not use may be None. An array may take the place of such a pair. Functions
-        get arrays that they may not write to. What the caller holds himself, such as the arrays of a dict, is not part
-        of the plan's peak, nor is the form into which it is brought. Another mapping is asked for an elemental when the
-        first step needs it, and its answer is dropped after the last such step: `numpy.load` of a file, or a class that
-        reads or makes elementals on demand. Backends of tasks ask for all of them, to send them.
+        r x cols; a mode that the plan does not use may be None. An array may take the place of such a pair, or a
+        `WorkerModule`. Functions get arrays that they may not write to. What the caller holds himself, such as
+        the arrays of a dict, is not part of the plan's peak, nor is the form into which it is brought. Another
+        mapping is asked for an elemental when the first step needs it, and its answer is dropped after the last
+        such step: `numpy.load` of a file, or a class that reads or makes elementals on demand. Backends of
+        tasks ask for all of them, to send them.
     dense : bool | None
         Whether the result is written out as matrices; otherwise it stays as `kernels.storage` holds it: a diagonal as a
         vector, a block-diagonal one as an array of b x r x c, a sparse one as a sparse array of scipy. None writes out

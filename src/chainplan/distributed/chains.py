@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from chainplan.distributed.checkpoint import SavedTask
 from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecutor, TaskHandle
-from chainplan.distributed.inputs import GivenInputs, SentArgument, bytes_held
+from chainplan.distributed.inputs import GivenInputs, SentArgument, bytes_held, demand_of
 from chainplan.distributed.skeleton import (
     GivenPart,
     Skeleton,
@@ -170,7 +170,8 @@ class ChainRun:
         for number, node in enumerate(self._links[self.done : self.done + self._slices]):
             key = node.name, name, number
             call = SliceTask(SECONDS_PER_SLICE, first and not number)
-            tasks[key] = SentTask(token, call, (*options, ResultOf(self._chain.key), *read), node.rank)
+            args = *options, ResultOf(self._chain.key), *read
+            tasks[key] = SentTask(token, call, args, node.rank, self._inputs.demand(node.reads))
             read = [ResultOf(key)]
         told = "count_tasks", name, len(tasks)
         tasks[told] = SentTask(token, DoneTask(), (*options, *read), node.rank)
@@ -218,7 +219,9 @@ def _rows(made: Skeleton, run: PlanRun) -> list[list[int]]:
         call = task.call.call if isinstance(task.call, SavedTask) else task.call
         if not isinstance(call, GroupTask) or len(before[number]) > 1 or not _reads_little(task, run):
             continue
-        row = next((rows.pop(last) for last in before[number] if last in rows and readers[last] == 1), [])
+        last = next((last for last in before[number] if last in rows and readers[last] == 1), None)
+        alike = last is not None and demand_of(made.tasks[last].reads, run) == demand_of(task.reads, run)
+        row = rows.pop(last) if alike and last is not None else []
         row.append(number)
         rows[number] = row
     return list(rows.values())

@@ -171,7 +171,8 @@ def _values(plan: Plan, run: PlanRun) -> dict[str, str]:
         return {name: _value_fingerprint(value) for name, value in run.primal.items()}
     if run.primal is not None:
         return {type(run.primal).__name__: fingerprint(run.primal)}
-    found = {name: fingerprint(pair) for name, pair in run.applied.items()}
+    functions = run.applied | {name: module.functions for name, module in run.modules.items()}
+    found = {name: fingerprint(pair) for name, pair in functions.items()}
     for step, value in zip(plan.steps, run.values, strict=True):
         if not isinstance(step, Load) or step.elemental in found:
             continue

@@ -15,9 +15,17 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-from chainplan.distributed.executors.base import ResultOf, TaskExecutor, TaskHandle
+from chainplan.distributed.executors.base import ResultOf, TaskDemand, TaskExecutor, TaskHandle
 from chainplan.distributed.remote import RemoteBlock
-from chainplan.distributed.skeleton import GivenFunctions, GivenPart, GivenPrimal, Skeleton, TaskKey, TaskResult
+from chainplan.distributed.skeleton import (
+    GivenFunctions,
+    GivenPart,
+    GivenPrimal,
+    Skeleton,
+    TaskArgument,
+    TaskKey,
+    TaskResult,
+)
 from chainplan.distributed.split import overlap
 from chainplan.distributed.worker_tasks import (
     CutTask,
@@ -50,6 +58,19 @@ class GivenSource(NamedTuple):
     of: GivenPart
 
 
+def demand_of(reads: Iterable[TaskArgument | GivenSource], run: PlanRun) -> TaskDemand:
+    """What the modules demand that a task applies, of each resource the most."""
+    most: dict[str, float] = {}
+    retries = 0
+    for arg in reads:
+        module = run.modules.get(arg.elemental) if isinstance(arg, GivenFunctions) else None
+        if module is not None:
+            retries = max(retries, module.retries)
+            for name, amount in module.resources.items():
+                most[name] = max(amount, most.get(name, 0))
+    return TaskDemand(tuple(sorted(most.items())), retries)
+
+
 SentArgument = GivenPart | GivenFunctions | GivenPrimal | GivenSource
 """What a task reads that does not come from another task."""
 
@@ -68,6 +89,7 @@ class GivenInputs:
     def __init__(self, executor: TaskExecutor, plan: Plan, skeleton: Skeleton, run: PlanRun) -> None:
         self._executor, self._plan, self._run, self._blocks = executor, plan, run, skeleton.blocks
         uses = Counter(arg for task in skeleton.tasks for arg in task.reads if not isinstance(arg, TaskResult))
+        self._functions = {**run.applied, **run.modules}
         self._pickled: dict[str, bytes] = {}
         self._loaders: dict[int, bytes] = {}
         self._primal = b""
@@ -77,13 +99,16 @@ class GivenInputs:
         for arg, count in uses.items():
             sent.update({arg: count} if self.own_task(arg) is None else dict.fromkeys(self._sources([arg]), 1))
         self._inlined = self._small(sent)
+        for name, module in run.modules.items():
+            if module.resources:
+                executor.require_resources(name, module.resources)
         self._scattered: dict[SentArgument, TaskHandle] = {}
 
     def _pickle(self) -> None:
         """Make bytes of functions, loaders and a primal chain."""
         if self._run.primal is not None:
             self._primal = pickled(_PRIMAL, self._run.primal)
-        self._pickled = {n: pickled(f"the functions of '{n}'", pair) for n, pair in self._run.applied.items()}
+        self._pickled = {n: pickled(f"the functions of '{n}'", pair) for n, pair in self._functions.items()}
         self._loaders = {
             position: pickled(f"the loader of '{self._named(GivenPart(position, None, 0, 0))}'", value)
             for position, value in enumerate(self._run.values)
@@ -142,6 +167,10 @@ class GivenInputs:
         """Send values to workers; functions go to all of them, because tasks are drawn to what they read."""
         return self._executor.share(values, everywhere) if values else {}
 
+    def demand(self, reads: Iterable[TaskArgument]) -> TaskDemand:
+        """What a task with such operands demands."""
+        return demand_of(reads, self._run)
+
     def argument(self, arg: SentArgument) -> TaskOperand | ResultOf:
         """What a task gets: a value, or what was shared."""
         return self.value(arg) if arg in self._inlined else ResultOf(self._scattered[arg].key)
@@ -168,7 +197,7 @@ class GivenInputs:
         if isinstance(arg, GivenFunctions):
             functions = self._pickled.get(arg.elemental)
             what = f"the functions of '{arg.elemental}'"
-            return PickledObject(what, functions) if functions else self._run.applied[arg.elemental]
+            return PickledObject(what, functions) if functions else self._functions[arg.elemental]
         if isinstance(arg, GivenPrimal):
             return PickledObject(_PRIMAL, self._primal) if self._primal else self._run.primal
         value, (position, axis, start, stop) = self._run.values[arg.position], arg

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from distributed import WorkerPlugin
 
-from chainplan.distributed.worker_tasks import PLACED_PLANS
+from chainplan.distributed.worker_tasks import PLACED_PLANS, withdraw_plan
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -29,4 +29,4 @@ class PlanPlugin(WorkerPlugin):  # type: ignore[misc]
 
     def teardown(self, worker: Worker) -> None:
         """Drop the plan."""
-        PLACED_PLANS.pop(self._token, None)
+        withdraw_plan(self._token)

@@ -166,7 +166,8 @@ class RunSubmission:
         for number in missing:
             node = self._tasks[number]
             operands = [operand(arg, node.rank) for arg in node.reads]
-            graph[self._key(number, name)] = SentTask(token, node.call, (*common, *operands), node.rank)
+            demand = self._inputs.demand(node.reads)
+            graph[self._key(number, name)] = SentTask(token, node.call, (*common, *operands), node.rank, demand)
         return graph
 
     def _wait(self) -> bool:

@@ -7,6 +7,7 @@ plan is lowered once in each process.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pickle import loads
@@ -26,6 +27,7 @@ from chainplan.plans.steps import Accumulate, Add, Again, Load, Multiply, Plan, 
 from chainplan.problem.graph import Mode
 from chainplan.structures import DENSE, Block
 from chainplan.values.jacobians import called, is_sparse, stored_part
+from chainplan.values.worker_module import WorkerModule
 
 TaskOperand = HeldValues
 """What a task is called with besides the plan: blocks, and functions of elementals."""
@@ -66,20 +68,33 @@ class PickledObject:
     pickled: bytes
 
     def load(self) -> HeldValues:
-        """Unpickle them.
+        """Unpickle them. A module that was built stays in this process until no plan is placed here.
 
         Raises
         ------
         ExecutionError
             Where the worker lacks what they need.
         """
+        if self.pickled in _MODULES:
+            return _MODULES[self.pickled]
         try:
-            return _unpickled(self.pickled)
+            found = _unpickled(self.pickled)
         except Exception as error:
             raise ExecutionError(
                 f"{self.what} cannot be loaded on a worker: {type(error).__name__}: {error}; expected modules that "
                 "every worker can import. Install them there, or send them by client.upload_file(PATH)."
             ) from error
+        return _MODULES.setdefault(self.pickled, copy(found)) if isinstance(found, WorkerModule) else found
+
+
+_MODULES: dict[bytes, WorkerModule] = {}
+
+
+def withdraw_plan(token: str) -> None:
+    """Drop a plan of this process, and with the last one all modules that were built."""
+    PLACED_PLANS.pop(token, None)
+    if not PLACED_PLANS:
+        _MODULES.clear()
 
 
 @lru_cache(maxsize=MAX_KEPT_FUNCTIONS)
@@ -258,7 +273,8 @@ def _run_of(steps: int, dtype: str, names: Sequence[str], given: Sequence[TaskOp
     """A run that has the functions of some elementals, which stand first among what is given."""
     run = PlanRun(steps, {}, np.dtype(dtype))
     for name, pair in zip(names, given, strict=False):
-        run.applied[name] = pair.load() if isinstance(pair, PickledObject) else pair
+        found = pair.load() if isinstance(pair, PickledObject) else pair
+        run.applied[name] = found.pair(name) if isinstance(found, WorkerModule) else found
     return run
 
 

@@ -30,6 +30,7 @@ from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, common_dtype, matrix_free
 from chainplan.values.primal import FixedJacobians, Primal
 from chainplan.values.references import is_reference, samples
+from chainplan.values.worker_module import WorkerModule
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -376,4 +377,8 @@ def _take(program: LoweredPlan, jacobians: Mapping[str, GivenJacobian], run: Pla
         values[position] = value if references and is_reference(value) else fill(value, run)
     for e in program.applied:
         require_functions(e.name, jacobians)
-        run.applied[e.name] = matrix_free(e, jacobians[e.name])
+        module = jacobians[e.name]
+        if references and isinstance(module, WorkerModule):
+            run.modules[e.name] = module
+        else:
+            run.applied[e.name] = matrix_free(e, module)

@@ -71,6 +71,7 @@ from chainplan.values.jacobians import GivenJacobian, MatrixFree, called, common
 from chainplan.values.primal import Primal, VertexState
 from chainplan.values.second import stored_second, stored_side
 from chainplan.values.second_functions import SecondFunctions, second_functions
+from chainplan.values.worker_module import WorkerModule
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -90,6 +91,7 @@ class PlanRun:
         self.primal = primal
         self.applied: dict[str, MatrixFree] = {}
         self.seconds: dict[str, SecondFunctions] = {}
+        self.modules: dict[str, WorkerModule] = {}
         self.asked = False
         self.given, self._wanted = given, dtype
 

@@ -36,13 +36,14 @@ from chainplan.structures.banded import ENDLESS_WIDTH
 from chainplan.structures.explicit import Explicit
 from chainplan.values.references import fetched, fetched_part, has_parts, is_reference
 from chainplan.values.shifts_block import ShiftsBlock, coefficients_on
+from chainplan.values.worker_module import FunctionPair, WorkerModule
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-MatrixFree = tuple[ArrayFunction | None, ArrayFunction | None]
+MatrixFree = FunctionPair
 GivenJacobian = Any
-"""An array, a sparse array of scipy, a reference to one (see `references`), or a pair of functions."""
+"""An array, a sparse array of scipy, a reference to one (see `references`), a pair of functions or a `WorkerModule`."""
 
 NUMBER_KINDS = "iufc"
 """Kinds of dtype that are numbers; booleans are not, because their products would be logical."""
@@ -323,6 +324,8 @@ def matrix_free(e: Elemental, given: GivenJacobian) -> MatrixFree:
     ExecutionError
         Where the value is neither a pair of functions nor an array of rows x cols.
     """
+    if isinstance(given, WorkerModule):
+        return given.pair(e.name)
     if isinstance(given, tuple) and len(given) == 2 and all(f is None or callable(f) for f in given):
         return given
     array = None if isinstance(given, tuple) else _array(e, given)

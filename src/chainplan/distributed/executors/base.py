@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from chainplan.distributed.skeleton import TaskKey
 from chainplan.distributed.worker_tasks import TaskOperand, WorkerTask
+from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import HeldValues
 from chainplan.plans.steps import Plan
 
@@ -25,13 +26,25 @@ class ResultOf(NamedTuple):
     key: TaskKey
 
 
+class TaskDemand(NamedTuple):
+    """What a worker must have free to run a task, by name, and how often a task that fails is tried again."""
+
+    resources: tuple[tuple[str, float], ...] = ()
+    retries: int = 0
+
+
 class SentTask(NamedTuple):
-    """A task as an executor takes it: what `run_placed` is called with, and its critical-path rank."""
+    """A task as an executor takes it: what `run_placed` is called with, its critical-path rank, and what it demands."""
 
     token: str
     call: WorkerTask
     args: tuple[TaskOperand | ResultOf, ...]
     rank: int
+    demand: TaskDemand = TaskDemand()
+
+
+def listed_resources(resources: Mapping[str, float]) -> str:
+    return ", ".join(f"{name}={amount:g}" for name, amount in resources.items())
 
 
 class TaskHandle(Protocol):
@@ -69,6 +82,19 @@ class TaskExecutor(ABC):
     @abstractmethod
     def limit(self) -> int | None:
         """The bytes that the blocks of a task may take; None where there is no limit."""
+
+    def require_resources(self, name: str, resources: Mapping[str, float]) -> None:
+        """Refuse what the module of a name demands where no worker has it.
+
+        Raises
+        ------
+        ExecutionError
+            Where no worker can ever run the module.
+        """
+        raise ExecutionError(
+            f"'{name}' demands {listed_resources(resources)}, but workers of this backend have no resources; expected "
+            "those of a cluster. Name backend='dask', or leave out resources=."
+        )
 
     @abstractmethod
     def place(self, token: str, plan: Plan) -> None:

@@ -11,7 +11,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
-from chainplan.distributed.executors.base import SECONDS_PER_LOOK, ResultOf, SentTask, TaskExecutor, TaskHandle
+from chainplan.distributed.executors.base import (
+    SECONDS_PER_LOOK,
+    ResultOf,
+    SentTask,
+    TaskExecutor,
+    TaskHandle,
+    listed_resources,
+)
 from chainplan.distributed.skeleton import TaskKey
 from chainplan.distributed.split import WORKER_MEMORY_SHARE
 from chainplan.distributed.worker_tasks import TaskOperand, run_placed
@@ -63,6 +70,15 @@ class DaskExecutor(TaskExecutor):
         known = [limit for limit in limits if limit]
         return int(WORKER_MEMORY_SHARE * min(known)) if known else None
 
+    def require_resources(self, name: str, resources: Mapping[str, float]) -> None:
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        there = [worker["resources"] for worker in workers]
+        if not any(all(has.get(kind, 0) >= amount for kind, amount in resources.items()) for has in there):
+            raise ExecutionError(
+                f"'{name}' demands {listed_resources(resources)}, which no worker of the cluster has; expected one at "
+                f"least. Start it: dask worker ADDRESS --resources '{listed_resources(resources).replace(',', '')}'"
+            )
+
     def place(self, token: str, plan: Plan) -> None:
         from chainplan.distributed.placement import PlanPlugin
 
@@ -92,9 +108,15 @@ class DaskExecutor(TaskExecutor):
             key: Task(key, run_placed, task.token, task.call, *map(_referred, task.args)) for key, task in tasks.items()
         }
         priorities = {key: task.rank for key, task in tasks.items()}
+        retries = {key: task.demand.retries for key, task in tasks.items()}
+        resources = {key: dict(task.demand.resources) for key, task in tasks.items()}
         with ExitStack() as stack:
             if len(graph) > 1:
                 stack.enter_context(annotate(priority=priorities.get))
+            if any(retries.values()):
+                stack.enter_context(annotate(retries=retries.get))
+            if any(resources.values()):
+                stack.enter_context(annotate(resources=resources.get))
             futures: list[TaskHandle] = self._client.get(graph, list(wanted), sync=False)
         return futures
 

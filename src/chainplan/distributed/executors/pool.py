@@ -8,6 +8,7 @@ sent to a process that turns out not to have it.
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ class PoolGraph:
         self._executor = executor
         self._done = SimpleQueue[tuple[PoolHandle, SentTask, Future[HeldValues]]]()
         self._running: dict[TaskKey, Future[HeldValues]] = {}
+        self._tries = Counter[TaskKey]()
         self.handles = {key: PoolHandle(key, self) for key in tasks}
         self._reads = {
             key: {arg.key: self._handle(arg.key) for arg in task.args if isinstance(arg, ResultOf)}
@@ -115,6 +117,10 @@ class PoolGraph:
         """Take what a task has returned; say whether it is done, or was started again with its plan."""
         del self._running[handle.key]
         handle.error = CancelledError() if future.cancelled() else future.exception()
+        if isinstance(handle.error, Exception) and self._tries[handle.key] < task.demand.retries:
+            self._tries[handle.key] += 1
+            self._start(handle.key)
+            return False
         if handle.error is not None:
             handle.status = "error"
             return True
