@@ -159,6 +159,7 @@ def test_misuse_of_modules() -> None:
         with pytest.raises(ArgumentError, match=message):
             chainplan.WorkerModule(wrong[0], **wrong[1])
     result, matrices = _planned()
+    build: Any
     for build, message in ((lambda: 1, "what builds 'F2' returned int"), (lambda: 1 // 0, "'F2' raised ZeroDivision")):
         with pytest.raises(ExecutionError, match=message):
             chainplan.execute(result, {**_functions(matrices), "F2": chainplan.WorkerModule(build)})
