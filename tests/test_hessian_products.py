@@ -174,6 +174,27 @@ def test_matrix_free_elementals_are_applied_to_few_vectors_and_accumulated_for_m
         assert np.array_equal(operator(result, values) @ vectors, hessian_times(problem, values, {"x0": vectors})["x0"])
 
 
+def test_second_derivatives_by_the_same_arguments_are_weighted_and_wait_each_for_itself() -> None:
+    jacobians: list[dict[str, Any]] = [{"edge": ["x", v], "second_adjoint": 5} for v in "abcd"]
+    jacobians += [{"edge": ["x", "e"]}, *({"edge": [v, "y"], "second": "zero"} for v in "abcde")]
+    jacobians[1] |= {"second_adjoint": 500, "second_tangent": 1}
+    sizes = {"x": 20, "y": 2, **dict.fromkeys("abcde", 9)}
+    dag = {"sizes": sizes, "inputs": ["x"], "outputs": ["y"], "jacobians": jacobians}
+    for times, waiting in ((1, "abcd"), (10, "acd"), (10**4, "")):
+        problem = from_spec({"dag": dag, "derivative": 2, "weights": True, "products": {"right": times}})
+        result = plan(problem)
+        assert result.plan is not None
+        assert result.status is Status.OPTIMAL
+        (program,) = result.plan.programs
+        assert [step.elemental for step in program.steps if isinstance(step, ApplySecond)] == [
+            f"{v}/x" for v in waiting
+        ]
+        assert sum(isinstance(step, Contract) for step in program.steps) == 1
+        values = draw_all(problem, 0, np.int64)
+        vectors = np.random.default_rng(0).integers(-4, 5, (20, 2))
+        assert np.array_equal(operator(result, values) @ vectors, hessian_times(problem, values, {"x": vectors})["x"])
+
+
 def test_second_adjoints_are_applied_to_few_vectors() -> None:
     chain: list[Any] = [{"shape": [40, 40], "second_adjoint": 300}, {"shape": [1, 40], "second_adjoint": 200}]
     for weights in (True, False):

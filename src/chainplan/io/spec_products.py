@@ -2,6 +2,8 @@
 
 products: {right: 50}            # 50 products J·v with columns
 products: {right: 50, left: 50}  # as many products w·J with rows
+
+Beside `derivative: 2` they are products H·v with the Hessian, on the right alone.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 The Jacobian is formed in forward or in reverse order and its blocks are multiplied by the vectors; or nothing is
 *formed*, and every product goes through all elementals. A matrix-free elemental that lacks the mode of a product is
-accumulated once in either case. With `recorder.Recorder` as algebra these walks write plans, with `Pricer` they only
-add up what the plans would cost.
+accumulated once in either case. Products with a Hessian have a fourth way, because nothing is formed by forward over
+reverse and by reverse over forward. With `recorder.Recorder` as algebra these walks write plans, with `Pricer` they
+only add up what the plans would cost.
 """
 
 from __future__ import annotations

@@ -118,11 +118,12 @@ class SecondElimination:
         waiting = list[WaitingSecond]()
         for key, some in self._open.waiting.items():
             held = self._seconds.get(_WEIGHTED, {}).get(key)
-            first = weighted_first(some, held, times, choice)
             self.writer.counted = self.writer.counted and len(some) <= MAX_CHOSEN_SECONDS
-            for one in first:
-                self._weigh(one)
-            waiting += [one for one in some if one not in first]
+            for one, first in zip(some, weighted_first(some, held, times, choice), strict=True):
+                if first:
+                    self._weigh(one)
+                else:
+                    waiting.append(one)
         seconds = list(self._seconds.get(_WEIGHTED, {}).values())
         return KeptEdges(self._jacobians, seconds, self._open.applied, waiting)
 

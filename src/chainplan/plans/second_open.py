@@ -93,22 +93,21 @@ def is_applied(
 
 def weighted_first(
     some: Sequence[WaitingSecond], held: HeldSecond | None, times: int, choice: OpenChoice | None
-) -> list[WaitingSecond]:
-    """Return which second derivatives by the same arguments are weighted once, as their sum, for so many products.
+) -> Sequence[bool]:
+    """Say which second derivatives by the same arguments are weighted once, as their sum, for so many products.
 
     Unless that is chosen, these are the cheapest, of a few choices where there are many. Those of one row by themselves
     need no weights.
     """
     if choice is not None:
         all_wait, free_wait = choice is OpenChoice.LATE, choice is not OpenChoice.FORMED
-        return [one for one in some if _needs_nothing(one) or not (all_wait or (free_wait and one.free is not None))]
+        return [_needs_nothing(one) or not (all_wait or (free_wait and one.free is not None)) for one in some]
     firsts: Sequence[Sequence[bool]] = list(product((False, True), repeat=len(some)))
     if len(some) > MAX_CHOSEN_SECONDS:
         gains = [times * late_price(one) > weighting(one).fma for one in some]
         firsts = [[False] * len(some), [True] * len(some), gains]
     firsts = [[first or _needs_nothing(one) for one, first in zip(some, each, strict=True)] for each in firsts]
-    best = min(firsts, key=lambda first: _price(some, first, held, times))
-    return [one for one, first in zip(some, best, strict=True) if first]
+    return min(firsts, key=lambda first: _price(some, first, held, times))
 
 
 def _needs_nothing(one: WaitingSecond) -> bool:

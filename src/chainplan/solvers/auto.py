@@ -185,7 +185,7 @@ def _solve_second_order(problem: Problem, search: Search) -> Outcome:
 
 def _solve_second_products(problem: Problem, search: Search) -> Outcome:
     """The cheapest plan for products with a Hessian: of the search, or of the baselines where it refuses or exceeds."""
-    if not search.limited:
+    if problem.graph.not_a_chain is not None and not search.limited:
         search.budget = DEFAULT_AUTO_SECONDS
     solver, outcomes = SecondProductsSolver(AutoSolver()), list[Outcome]()
     if solver.refuses(problem) is None:
