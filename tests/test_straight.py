@@ -110,6 +110,32 @@ def test_functions_of_plans_take_sparse_arrays_and_diagonals_of_bands() -> None:
         run({"A": A, "B": B, "C": C, "Q": C})
 
 
+@pytest.mark.parametrize("solver", ["forward", "reverse"])
+def test_matrices_meet_large_sparse_blocks_on_both_sides(solver: str) -> None:
+    n = 400
+    order = [(7 * i) % n for i in range(n)]
+    spec = [
+        {"name": "A", "shape": [n, 7]},
+        {"name": "P", "shape": [n, n], "structure": {"permutation": order}},
+        {"name": "B", "shape": [n, n], "structure": {"banded": [1, 2]}},
+        {"name": "D", "shape": [n, n], "structure": "diagonal"},
+        {"name": "S", "shape": [n, n], "structure": {"coo": [[i, (i * i) % n] for i in range(n)]}},
+        {"name": "C", "shape": [9, n]},
+    ]
+    plan = chainplan.plan(chainplan.from_spec({"chain": spec}), solver=solver).plan
+    assert plan is not None
+    rng = np.random.default_rng(0)
+    A, band, D, S, C = (rng.integers(-3, 4, shape).astype(float) for shape in ((n, 7), (4, n), (n,), (n,), (9, n)))
+    B = sum(np.diag(band[2 - k, max(k, 0) : n + min(k, 0)], k) for k in (-1, 0, 1, 2))
+    scatter = np.zeros((n, n))
+    scatter[np.arange(n), np.arange(n) ** 2 % n] = S
+    run = prepare(plan)
+    for _ in range(2):
+        found = run({"A": A, "B": band, "D": D, "S": S, "C": C})["x6", "x0"]
+        assert np.array_equal(found, C @ scatter @ np.diag(D) @ B @ np.eye(n)[order] @ A)
+    assert run._last is not None
+
+
 def matrix_free_run() -> tuple[Any, Array, Array]:
     spec = [
         {"name": "A", "shape": [5, 3]},

@@ -17,6 +17,7 @@ from chainplan._util.arrays import Array, DType
 from chainplan._util.byte_cache import kept
 from chainplan.execution.lowering import PlanRun, loaded
 from chainplan.kernels.convert import given_away, kept_pattern, with_data
+from chainplan.kernels.entry_lists import places_of as places_of_entries
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense, Diagonal, Shifts
@@ -38,6 +39,9 @@ def filler(e: Elemental, block: Block) -> Filler:
         return _Shifted(e, e.block.structure)
     if form(block) is form(e.block) is StorageForm.SPARSE and e.block.structure.units is None:
         return ListedFiller(e)
+    shape = band_shape(e.block)
+    if shape not in (None, (block.rows, block.cols)) and form(block) is form(e.block) is StorageForm.DENSE:
+        return partial(_from_diagonals, e, block, shape, places_of_entries(kept_pattern(e.block)), band_places(e.block))
     return partial(_at_length, e, block)
 
 
@@ -52,6 +56,23 @@ def _plain(e: Elemental, block: Block, shape: tuple[int, ...], value: GivenJacob
     """Take an array of numbers of the right shape as it is."""
     plain = type(value) is np.ndarray and value.shape == shape and value.dtype.kind in NUMBER_KINDS
     return value if plain else loaded(e, value, block, run)
+
+
+def _from_diagonals(
+    e: Elemental,
+    block: Block,
+    shape: tuple[int, int],
+    places: Array,
+    band: Array,
+    value: GivenJacobian,
+    run: PlanRun,
+) -> HeldValues:
+    """Write a band that is held as a matrix out from its diagonals."""
+    if type(value) is not np.ndarray or value.shape != shape or value.dtype.kind not in NUMBER_KINDS:
+        return loaded(e, value, block, run)
+    made: Array = np.zeros((block.rows, block.cols), value.dtype)
+    made.reshape(-1)[places] = value.take(band)
+    return made
 
 
 def _at_length(e: Elemental, block: Block, value: GivenJacobian, run: PlanRun) -> HeldValues:
@@ -134,10 +155,7 @@ class ListedFiller:
 
     @cached_property
     def _places(self) -> Array:
-        """Where each entry stands in a matrix that is written out row by row."""
-        rows, cols, _ = self._e.block
-        lines: Array = np.repeat(np.arange(rows) * cols, np.diff(self.lists.indptr))
-        return lines + self.lists.indices
+        return places_of_entries(self.lists)
 
     @cached_property
     def band(self) -> Array:
