@@ -30,6 +30,7 @@ from chainplan.structures import (
     total,
 )
 from chainplan.structures.shifts import shifts_of
+from chainplan.values.draw import draw
 from tests.structures import fitting
 
 seeds = st.integers(0, 10**9)
@@ -153,8 +154,11 @@ def test_a_chain_runs_on_whatever_gives_the_shifts(given_a: Any, last: list[Any]
         for found in (chainplan.execute(result, values), chainplan.prepare(result)(values)):
             (matrix,) = found.values()
             assert (matrix == expected).all()
-        held = next(iter(chainplan.execute(result, values, dense=False).values()))
-        assert ((held.toarray() if not isinstance(held, np.ndarray) else held) == expected).all()
+        held: Any = next(iter(chainplan.execute(result, values, dense=False).values()))
+        if isinstance(held, chainplan.ShiftsBlock):
+            held = held.matrix(6, 6)
+        written: Any = held if isinstance(held, np.ndarray) else held.toarray()
+        assert (written == expected).all()
         assert (next(iter(chainplan.reference_jacobian(problem, values).values())) == expected).all()
 
 
@@ -236,3 +240,83 @@ def test_lags_beyond_the_periods_are_zero() -> None:
     blocks = {("h", "x"): chainplan.ShiftsBlock({-3: 1.0}, 5), ("y", "h"): chainplan.ShiftsBlock({-2: 1.0, 9: 4.0})}
     assert not chainplan.accumulate(blocks, ["x"], ["y"])["y", "x"].any()
     assert chainplan.ShiftsBlock({9: 4.0}).matrix(5, 5).nnz == 0
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "complex128", "int64"])
+@pytest.mark.parametrize("reach", [0, 3], ids=["written out", "as arrays"])
+def test_prepared_models_of_shifts_equal_the_product_of_matrices(dtype: str, reach: int) -> None:
+    rng = random.Random(reach)
+    wide = list(range(-reach, reach + 1)) or [-1, 2]
+    kinds: list[Any] = [*[{"shifts": wide}] * 6, {"shifts": [0]}, "scaled_identity", "negated_identity"]
+    for last in (
+        [],
+        [{"edge": ["v5", "v6"], "name": "D"}],
+        [{"edge": ["v5", "v6"], "structure": "diagonal", "name": "D"}],
+    ):
+        sizes = {f"v{i}": 8 for i in range(7)}
+        edges = [(i, i + 1) for i in range(5)] + [(i, i + 2) for i in range(4)]
+        drawn = zip(edges, rng.sample(kinds, len(edges)), strict=True)
+        jacobians = [{"edge": [f"v{i}", f"v{j}"], "structure": kind} for (i, j), kind in drawn]
+        end = f"v{5 + bool(last)}"
+        spec = {"sizes": sizes, "inputs": ["v0"], "outputs": [end], "jacobians": [*jacobians, *last]}
+        if not last:
+            del sizes["v6"]
+        problem = chainplan.from_spec({"dag": spec})
+        result = chainplan.plan(problem, budget=2.0)
+        values = {name: value.astype(dtype) for name, value in draw(problem.graph, 1, np.int64).items()}
+        (expected,) = chainplan.reference_jacobian(problem, values).values()
+        run = chainplan.prepare(result)
+        for given_as in (values, values):
+            found: Any = run(given_as)[end, "v0"]
+            assert np.array_equal(found, expected)
+        (held,) = chainplan.prepare(result, dense=False)(values).values()
+        if not last:
+            assert isinstance(held, chainplan.ShiftsBlock)
+            written: Any = held.matrix(8, 8).toarray()
+            assert held.dtype == dtype
+            assert (written == expected).all()
+
+
+@pytest.mark.parametrize("periods", [12, 20_000])
+def test_a_long_chain_of_shifts_is_planned_exactly(periods: int) -> None:
+    rng = random.Random(periods)
+    chain = [{"shape": [periods] * 2, "structure": {"shifts": sorted(rng.sample(range(-3, 4), 2))}} for _ in range(6)]
+    problem = chainplan.from_spec({"chain": chain})
+    best = chainplan.plan(problem)
+    assert best.status is chainplan.Status.OPTIMAL
+    assert best.cost == chainplan.plan(problem, solver="exhaustive").cost
+    if periods < 100:
+        patterns = (e.block.structure.pattern(periods, periods) for e in problem.graph.chain)
+        listed = [one | {"structure": {"sparse": pattern}} for one, pattern in zip(chain, patterns, strict=True)]
+        assert best.cost == chainplan.plan(chainplan.from_spec({"chain": listed})).cost
+
+
+def written_out(block: Any, size: int) -> Any:
+    """A block of a model as a matrix."""
+    if isinstance(block, chainplan.ShiftsBlock):
+        return block.matrix(size, size).toarray()
+    return block * np.eye(size) if isinstance(block, float) else block
+
+
+@pytest.mark.parametrize("kinds", ["even", "bands"])
+def test_large_models_among_dense_blocks_need_no_lists(kinds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chainplan.structures.resolve._surely_fit", lambda edges: False)
+    monkeypatch.setattr("chainplan.structures.resolve._patterns_fit", lambda edges, order: pytest.fail("listed"))
+    rng, draw_kind = np.random.default_rng(0), random.Random(3)
+    n = 9
+    band = np.triu(np.tril(np.arange(1.0, 82).reshape(n, n), 1), -1)
+    others: list[Any] = [2.0, rng.integers(1, 5, (n, n)).astype(float), *([band] if kinds == "bands" else [])]
+    for turn in range(20):
+        blocks: dict[Any, Any] = {}
+        for i in range(6):
+            for j in {i - 1, draw_kind.randrange(i)} if i else ():
+                lags = {draw_kind.randint(-3, 3): float(draw_kind.randint(1, 4)) for _ in range(2)}
+                blocks[i, j] = chainplan.ShiftsBlock(lags, n) if draw_kind.random() < 0.6 else draw_kind.choice(others)
+        total = chainplan.accumulator(blocks, [0], [5], budget=0.2)
+        found = total(blocks)[5, 0]
+        written = {place: written_out(block, n) for place, block in blocks.items()}
+        reached = {0: np.eye(n)}
+        for i in range(1, 6):
+            reached[i] = sum((written[i, j] @ reached[j] for j in range(i) if (i, j) in written), np.zeros((n, n)))
+        assert np.array_equal(found, reached[5]), turn
+        assert chainplan.check(total.result, total.result.problem).total == total.result.cost.fma  # type: ignore[union-attr]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench import block_model
+from bench import block_model, shift_model
 from bench.modules import forty_modules, measured, ways
 
 
@@ -28,3 +28,7 @@ def test_the_model_of_blocks_is_accumulated_in_three_ways(capsys: pytest.Capture
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "73 blocks of 8 x 8, 73 on paths"
     assert len(lines) == 5
+
+
+def test_a_model_of_shifts_is_compared() -> None:
+    shift_model.main(size=40, rounds=1)

@@ -14,12 +14,13 @@ import numpy as np
 
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun
-from chainplan.kernels.convert import as_matrix, as_sparse, diagonal
+from chainplan.kernels.convert import as_matrix, diagonal
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Plan
-from chainplan.structures import Block
+from chainplan.structures import Block, Shifts
 from chainplan.structures.second import SecondBlock
 from chainplan.values.jacobians import is_sparse
+from chainplan.values.shifts_block import shifts_of_values
 
 MAX_UNASKED_MATRIX_BYTES = 4 * 2**30
 """Bytes that outputs in a smaller form may take as matrices, unless the caller asks for matrices."""
@@ -64,8 +65,8 @@ def released(
     if value is None:
         zero = block.structure.name == "zero"
         return as_matrix(value, block, run.dtype) if zero else diagonal(value, block, run.dtype)
-    if form(block) is StorageForm.SHIFTS:
-        value = as_sparse(value, block, run.dtype)
+    if isinstance(block.structure, Shifts):
+        return shifts_of_values(block.structure, value)
     if is_sparse(value):
         return value.copy()  # its index arrays belong to a plan
     del value

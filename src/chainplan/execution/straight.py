@@ -25,17 +25,20 @@ from chainplan.execution.filling import Filler, ListedFiller, plain_shape
 from chainplan.execution.lowering import PlanRun, StepKernel
 from chainplan.execution.program import lowered
 from chainplan.execution.releasing import MAX_UNASKED_MATRIX_BYTES, released
-from chainplan.execution.straight_products import NotStraight, ProductLines, Term
+from chainplan.execution.straight_products import NotStraight, ProductLines
+from chainplan.execution.straight_term import Term
 from chainplan.kernels.convert import from_matrix, given_away, kept_pattern, with_data
 from chainplan.kernels.entry_lists import matrix_of_lists, places_of
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Accumulate, Add, Again, Application, Decompress, Load, Multiply, Plan, Propagate, Seed
 from chainplan.problem.graph import Elemental, Mode
-from chainplan.structures import Block
+from chainplan.structures import Block, Shifts
 from chainplan.values.jacobians import GivenJacobian, accepted, as_array, band_shape, note_call
 
 MAX_STRAIGHT_STEPS = 10_000
 """Steps of the longest plan that becomes a function; Python takes some 20 µs to compile a step."""
+NUMBER_DTYPES = "dD"
+"""The characters of dtypes whose numbers are floats and complex numbers of Python."""
 MAX_KEPT_SEED_ENTRIES = 1_000_000
 """Entries of the largest identity that is kept from run to run."""
 
@@ -89,7 +92,7 @@ class _StraightWriter:
         self._body: list[str] = []
         self._terms: dict[int, Term] = {}
         self._functions: dict[tuple[str, Mode], str] = {}
-        self._products = ProductLines(self._named, dtype)
+        self._products = ProductLines(self._named, self._body.append, dtype)
         self._diagonals: dict[int, str] = {}
         self._timed_steps: list[int] = []
 
@@ -148,9 +151,16 @@ class _StraightWriter:
                 self._diagonals[position] = f"if {value}.ndim == 2: {value} = {value}.take({self._named(fill.band)})"
             self._terms[position] = Term(value, block, fill.lists)
         else:
+            numbers = isinstance(block.structure, Shifts) and self._dtype.char in NUMBER_DTYPES
+            usual = (
+                f"{value}.dtype is D or {value}.dtype.kind == 'i'"
+                if numbers
+                else f"{value} is None or {value}.dtype is D"
+            )
             self._head.append(f"{value} = {self._named(fill)}({given}, {self._named(self._run)})")
-            self._head.append(f"if {value} is not None and {value}.dtype is not D: {refused}")
-            self._terms[position] = Term(value, block)
+            self._head.append(f"if not ({usual}): {refused}")
+            self._head += [f"{value} = {value}.tolist()"] if numbers else []
+            self._terms[position] = Term(value, block, numbers=numbers)
 
     def _constant(self, value: object, position: int) -> Term:
         """Return the term of values that a structure determines."""
@@ -308,7 +318,7 @@ class _StraightWriter:
             else:
                 held = isinstance(self._plan.steps[position], Load)
                 value = f"{self._named(partial(_handed, block, whole, self._run, held))}(r)"
-                self._body.append(f"r = [{term.value}]")
+                self._body.append(f"r = [{self._products.whole(term)}]")
                 if output is last[position]:
                     self._body.append(f"v{position} = None")
             self._body.append(f"result[{output.output!r}, {output.input!r}] = {value}")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
-from scipy.sparse import csr_array
+import numpy as np
 
 from chainplan._util.arrays import Array, DType
+from chainplan.execution.straight_shifts import ShiftLines, written
+from chainplan.execution.straight_term import Term
 from chainplan.kernels.convert import as_matrix, with_data
 from chainplan.kernels.dispatch import TRIVIAL_ROUTE, ProductRoute, route
 from chainplan.kernels.entry_lists import matrix_of_lists, product_of_lists, rows_of, sum_of_lists
@@ -29,25 +30,23 @@ class NotStraight(Exception):
     """Raised where a step of a plan has no line."""
 
 
-class Term(NamedTuple):
-    """The value of a block by its name: its entries where it has lists, which `ones` says to be all one."""
-
-    value: str
-    block: Block
-    lists: csr_array | None = None
-    ones: bool = False
-
-
 class ProductLines:
-    """Writes products and sums; `named` gives a kernel its name in the function."""
+    """Writes products and sums; `named` gives a kernel its name in the function, `line` adds a line to it."""
 
-    def __init__(self, named: Callable[[object], str], dtype: DType) -> None:
+    def __init__(self, named: Callable[[object], str], line: Callable[[str], None], dtype: DType) -> None:
         self._named, self._dtype = named, dtype
+        self._shifts = ShiftLines(line)
 
     def product(self, left: Term, right: Term, onto: Term | None, work: str | None) -> Term:
         """Return left · right, added to another block where there is one; `work` is the array to write into."""
         made = left.block.times(right.block)
-        if type(left.block.structure) is type(right.block.structure) is Dense:
+        numbers = self._shifts.product(left, right)
+        if numbers is not None:
+            added = None if onto is None else self._shifts.total(numbers, made, onto)
+            if added is not None:
+                return Term(written(added[1]), added[0], numbers=True)
+            term = Term(written(numbers), made, numbers=True)
+        elif type(left.block.structure) is type(right.block.structure) is Dense:
             kernel = product_kernel(left.block, right.block, made)
             arguments = (left.value, right.value, *([work] if work else []))
             term = Term(f"{self._named(kernel)}({', '.join(arguments)})", made)
@@ -62,6 +61,10 @@ class ProductLines:
             return left
         if isinstance(left.block.structure, Zero):
             return right
+        for one, other in ((left, right), (right, left)):
+            numbers = self._shifts.sum(one, other) if one.numbers else None
+            if numbers is not None:
+                return Term(written(numbers), made, numbers=True)
         if form(made) is StorageForm.SPARSE:
             left, right = self._laid_out(left), self._laid_out(right)
         if left.lists is not None and right.lists is not None and form(made) is StorageForm.SPARSE:
@@ -72,7 +75,7 @@ class ProductLines:
         if left.lists is not None or right.lists is not None or form(made) is StorageForm.SPARSE:
             raise NotStraight
         kernel = self._named(sum_kernel(left.block, right.block))
-        return Term(f"{kernel}({left.value}, {right.value}, D)", made)
+        return Term(f"{kernel}({self.whole(left)}, {self.whole(right)}, D)", made)
 
     def matrix(self, term: Term) -> str:
         """Return the expression of a term written out as a matrix."""
@@ -80,7 +83,7 @@ class ProductLines:
             return f"{self._named(matrix_of_lists(term.lists))}({term.value})"
         if form(term.block) is StorageForm.DENSE:
             return term.value
-        return f"{self._named(partial(_written_out, term.block, self._dtype))}({term.value})"
+        return f"{self._named(partial(_written_out, term.block, self._dtype))}({self.whole(term)})"
 
     def writes(self, step: Multiply, blocks: Sequence[Block]) -> bool:
         """Say whether the line of a step writes into an array that is given to it."""
@@ -108,7 +111,7 @@ class ProductLines:
             line = self._with_matrix(left, right, way)
             if line is not None:
                 return Term(line, made)
-        whole = ", ".join(self._whole(term) for term in (left, right))
+        whole = ", ".join(self.whole(term) for term in (left, right))
         return Term(f"{self._named(routed_kernel(way, a, b, made))}({whole})", made)
 
     def _unchanged(self, left: Term, right: Term, made: Block) -> Term:
@@ -172,10 +175,12 @@ class ProductLines:
         if not isinstance(term.block.structure, Shifts):
             return term
         csr, run = laid_out(term.block.structure)
-        return Term(f"{term.value}.take({self._named(run)})", term.block, csr)
+        return Term(f"{self.whole(term)}.take({self._named(run)})", term.block, csr)
 
-    def _whole(self, term: Term) -> str:
-        """Return the expression of a factor as kernels take it."""
+    def whole(self, term: Term) -> str:
+        """Return the expression of a block as kernels take it."""
+        if term.numbers:
+            return f"{self._named(np.array)}({term.value}, D)"
         if term.lists is None:
             return term.value
         return f"{self._named(partial(with_data, term.lists))}({term.value})"

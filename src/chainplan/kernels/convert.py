@@ -16,11 +16,12 @@ from chainplan.kernels.shift_values import (
     matrix_of_shifts,
     on_runs,
     run_starts,
-    sparse_of_shifts,
+    structure_of,
     transposed_shifts,
 )
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.structures import Block, BlockDiagonal, Kronecker, NegatedIdentity, Zero
+from chainplan.structures.shifts import laid_out
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -152,7 +153,8 @@ def as_sparse(value: HeldValues, block: Block, dtype: DTypeLike | None) -> csr_a
         data = full if kind is StorageForm.BLOCK_DIAGONAL else full.transpose(1, 0, 2)
         return with_data(csr, data.ravel())
     if kind is StorageForm.SHIFTS:
-        return sparse_of_shifts(value, block)
+        csr, run = laid_out(structure_of(block))
+        return with_data(csr, value.take(run))
     if isinstance(block.structure, Zero):
         return csr_array((block.rows, block.cols), dtype=dtype)
     n = block.rows

@@ -20,7 +20,7 @@ from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix
 from chainplan.kernels.dispatch import ProductRoute, route
 from chainplan.kernels.narrow_products import NarrowProduct, narrow_product
 from chainplan.kernels.pick_products import put_columns, put_rows, take_columns, take_rows
-from chainplan.kernels.shift_values import join_shifts
+from chainplan.kernels.shift_values import add_shifts, join_shifts
 from chainplan.kernels.sparse_products import matrix_sparse, sparse_matrix
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.structures import Block, BlockDiagonal, Dense, Identity, Kronecker, Zero
@@ -280,6 +280,8 @@ def sum_kernel(left: Block, right: Block) -> Callable[[HeldValues, HeldValues, D
         return lambda a, b, dtype: b
     if form(left) is form(right) is kind and kind in (StorageForm.DENSE, StorageForm.DIAGONAL):
         return lambda a, b, dtype: np.add(a, b)
+    if kind is StorageForm.SHIFTS:
+        return add_shifts(left, right)
 
     def kernel(a: HeldValues, b: HeldValues, dtype: DTypeLike) -> HeldValues:
         return as_form(a, left, kind, result, dtype) + as_form(b, right, kind, result, dtype)

@@ -6,22 +6,19 @@ calls of numpy, by lists of the runs that meet, whatever the length of the serie
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainplan._util.arrays import Array
-from chainplan._util.byte_cache import kept
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.structures import Block, NegatedIdentity, Shifts
-from chainplan.structures.shifts import Run, covering, joined, laid_out
+from chainplan.structures.shifts import joined, pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import DTypeLike
-    from scipy.sparse import csr_array
 
 
 def structure_of(block: Block) -> Shifts:
@@ -43,14 +40,6 @@ def join_shifts(left: Block, right: Block) -> Callable[[Array, Array], Array]:
         return summed
 
     return kernel
-
-
-def sparse_of_shifts(value: Array, block: Block) -> csr_array:
-    """Write shifts out as a sparse array of rows x cols, whose lists belong to the cache."""
-    csr, run = laid_out(structure_of(block))
-    made = copy(csr)
-    made.data = value.take(run)
-    return made
 
 
 def matrix_of_shifts(value: Array, block: Block) -> Array:
@@ -76,19 +65,37 @@ def transposed_shifts(value: Array, block: Block) -> Array:
 
 def on_runs(value: HeldValues, block: Block, target: Block, dtype: DTypeLike | None) -> Array:
     """Return the coefficients of a block of shifts, or of a multiple of the identity, on the finer runs of another."""
-    number = value
-    if form(block) is StorageForm.IMPLIED:
-        number = np.array(-1 if isinstance(block.structure, NegatedIdentity) else 1, dtype)
-    coarse: tuple[Run, ...] = block.structure.runs if isinstance(block.structure, Shifts) else ((0, 0, block.rows),)
-    fine = structure_of(target)
-    place, origin = kept(("on runs", block.mark, fine.mark), lambda: _places(coarse, fine))
-    made: Array = np.zeros(len(fine.runs), np.asarray(number).dtype)
-    made[place] = np.asarray(number).reshape(-1)[origin]
+    place, origin = _places(block, target)
+    number = _numbers(value, block, dtype)
+    made: Array = np.zeros(len(structure_of(target).runs), number.dtype)
+    made[place] = number[origin]
     return made
 
 
-def _places(coarse: tuple[Run, ...], fine: Shifts) -> tuple[Array, Array]:
-    """Return the positions of the finer runs that lie within coarser ones, and the positions of these."""
-    pairs = [(place, origin) for origin, run in enumerate(coarse) for place in covering(fine, run) or ()]
-    places: Array = np.array(pairs, np.intp).reshape(-1, 2)
-    return places[:, 0], places[:, 1]
+def add_shifts(left: Block, right: Block) -> Callable[[HeldValues, HeldValues, DTypeLike], Array]:
+    """Return the function that adds two blocks whose sum is of shifts."""
+    target = left.plus(right)
+    (place, origin), (onto, other) = _places(left, target), _places(right, target)
+    size = len(structure_of(target).runs)
+
+    def add(a: HeldValues, b: HeldValues, dtype: DTypeLike) -> Array:
+        one, two = _numbers(a, left, dtype), _numbers(b, right, dtype)
+        made: Array = np.zeros(size, one.dtype if one.dtype is two.dtype else np.result_type(one, two))
+        made[place] = one[origin]
+        made[onto] += two[other]
+        return made
+
+    return add
+
+
+def _numbers(value: HeldValues, block: Block, dtype: DTypeLike | None) -> Array:
+    """Return the coefficients of shifts, or the one number of a multiple of the identity, as a vector."""
+    if form(block) is StorageForm.IMPLIED:
+        return np.array([-1 if isinstance(block.structure, NegatedIdentity) else 1], dtype)
+    return np.asarray(value).reshape(-1)
+
+
+def _places(block: Block, target: Block) -> tuple[Array, Array]:
+    """Return `pieces_of` as arrays."""
+    place, origin = pieces_of(block.structure, structure_of(target))
+    return np.array(place, np.intp), np.array(origin, np.intp)

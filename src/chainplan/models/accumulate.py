@@ -32,6 +32,7 @@ def accumulate(
     solvers: Mapping[Hashable, SolvePair] | None = None,
     objective: str | None = None,
     budget: float | None = DEFAULT_SECONDS,
+    dense: bool | None = None,
 ) -> dict[BlockPlace, Array]:
     """Compute the total derivatives of a model.
 
@@ -53,6 +54,10 @@ def accumulate(
         What is minimised, as for `plan`. A call of a function counts as rows · cols fma.
     budget : float | None
         The seconds that the search for a plan may take; None lets it finish.
+    dense : bool | None
+        Whether results are written out as arrays of rows x cols; otherwise they are as the plan holds them: a diagonal
+        as a vector, shifts in time as a `ShiftsBlock`, a pattern with few nonzeros as a sparse array. None writes out
+        up to 4 GiB and refuses more.
 
     Returns
     -------
@@ -77,7 +82,8 @@ def accumulate(
     >>> accumulate({("y", "x"): 1.0, ("y", "z"): 0.5, ("z", "y"): 0.5}, ["x"], ["z"])["z", "x"].round(6)
     array([[0.666667]])
     """
-    return accumulator(blocks, inputs, outputs, solvers=solvers, objective=objective, budget=budget)(blocks)
+    total = accumulator(blocks, inputs, outputs, solvers=solvers, objective=objective, budget=budget, dense=dense)
+    return total(blocks)
 
 
 def accumulator(
@@ -88,6 +94,7 @@ def accumulator(
     solvers: Mapping[Hashable, SolvePair] | None = None,
     objective: str | None = None,
     budget: float | None = DEFAULT_SECONDS,
+    dense: bool | None = None,
 ) -> Accumulator:
     """Plan the total derivatives of a model, to compute them for many values of its blocks.
 
@@ -103,6 +110,10 @@ def accumulator(
         What is minimised, as for `plan`.
     budget : float | None
         The seconds that the search for a plan may take; None lets it finish.
+    dense : bool | None
+        Whether results are written out as arrays of rows x cols; otherwise they are as the plan holds them: a diagonal
+        as a vector, shifts in time as a `ShiftsBlock`, a pattern with few nonzeros as a sparse array. None writes out
+        up to 4 GiB and refuses more.
 
     Returns
     -------
@@ -123,7 +134,7 @@ def accumulator(
     >>> total({("h", "x"): numpy.ones((3, 2)), ("y", "h"): 5.0})["y", "x"][0].tolist()
     [5.0, 5.0]
     """
-    return Accumulator(blocks, inputs, outputs, {} if solvers is None else solvers, objective, budget)
+    return Accumulator(blocks, inputs, outputs, {} if solvers is None else solvers, objective, budget, dense)
 
 
 class Accumulator:
@@ -141,6 +152,8 @@ class Accumulator:
         What is minimised.
     budget : float | None
         The seconds that the search for a plan may take; None lets it finish.
+    dense : bool | None
+        Whether results are written out as arrays, as for `accumulate`.
 
     Attributes
     ----------
@@ -163,11 +176,12 @@ class Accumulator:
         solvers: Mapping[Hashable, SolvePair],
         objective: str | None,
         budget: float | None,
+        dense: bool | None,
     ) -> None:
         self._solvers = solvers
         self._model = block_model(blocks, inputs, outputs, solvers)
         self.result: Result = plan(Problem(self._model.graph), objective=objective, budget=budget)
-        self._run = prepare(self.result)
+        self._run = prepare(self.result, dense=dense)
         self._vertices = {name: vertex for vertex, name in self._model.names.items()}
 
     def __call__(self, blocks: GivenBlocks) -> dict[BlockPlace, Array]:

@@ -36,6 +36,13 @@ def runs(counts: Array) -> LineCounts:
     return tuple((n, count, 0) for n, count in zip(lengths.tolist(), counts[starts].tolist(), strict=True))
 
 
+def spread(counts: LineCounts) -> Array:
+    """Write pieces of counts out, one number for each line."""
+    import numpy as np
+
+    return np.concatenate([np.zeros(0, np.int64), *(first + slope * np.arange(n) for n, first, slope in counts)])
+
+
 def total_count(counts: LineCounts) -> int:
     """Sum all counts."""
     return sum(n * first + slope * (n * (n - 1) // 2) for n, first, slope in counts)

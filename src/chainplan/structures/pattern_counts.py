@@ -19,7 +19,7 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from chainplan.structures.base import Structure
-from chainplan.structures.counts import LineCounts, runs
+from chainplan.structures.counts import LineCounts, runs, spread
 from chainplan.structures.csr import product_strips
 from chainplan.structures.envelope import Outline, outline
 
@@ -97,7 +97,7 @@ def listed(csr: csr_array, frame: Outline) -> PatternCounts:
 def symbolic(structure: Structure, rows: int, cols: int) -> PatternCounts:
     """Return the counts of a structure that is not listed."""
     by_row, by_col = (
-        _spread(counts) for counts in (structure.row_counts(rows, cols), structure.column_counts(rows, cols))
+        spread(counts) for counts in (structure.row_counts(rows, cols), structure.column_counts(rows, cols))
     )
     return PatternCounts(by_row, by_col, by_row, by_col, framed(structure, rows, cols))
 
@@ -144,8 +144,8 @@ def product_bounds(left: PatternCounts, right: PatternCounts) -> PatternCounts:
     m, n = len(left.rows), len(right.cols)
     rows, least_rows = _row_bounds(left.csr, (left.rows, left.least_rows), (right.rows, right.least_rows))
     cols, least_cols = _row_bounds(right.columns, (right.cols, right.least_cols), (left.cols, left.least_cols))
-    rows = np.minimum(np.minimum(rows, n), _spread(frame.row_counts(m, n)))
-    cols = np.minimum(np.minimum(cols, m), _spread(frame.column_counts(m, n)))
+    rows = np.minimum(np.minimum(rows, n), spread(frame.row_counts(m, n)))
+    cols = np.minimum(np.minimum(cols, m), spread(frame.column_counts(m, n)))
     return PatternCounts(rows, cols, least_rows, least_cols, frame)
 
 
@@ -187,14 +187,9 @@ def summed(one: PatternCounts, other: PatternCounts, room: int) -> PatternCounts
         return listed(csr, frame)
     (m, n), maximum = (len(one.rows), len(one.cols)), np.maximum
     return PatternCounts(
-        np.minimum(np.minimum(one.rows + other.rows, n), _spread(frame.row_counts(m, n))),
-        np.minimum(np.minimum(one.cols + other.cols, m), _spread(frame.column_counts(m, n))),
+        np.minimum(np.minimum(one.rows + other.rows, n), spread(frame.row_counts(m, n))),
+        np.minimum(np.minimum(one.cols + other.cols, m), spread(frame.column_counts(m, n))),
         maximum(one.least_rows, other.least_rows),
         maximum(one.least_cols, other.least_cols),
         frame,
     )
-
-
-def _spread(counts: LineCounts) -> Array:
-    """Write pieces of counts out, one number for each line."""
-    return np.concatenate([np.zeros(0, np.int64), *(first + slope * np.arange(n) for n, first, slope in counts)])

@@ -6,7 +6,8 @@ The cost of a product must not depend on how its factors came about, so one fami
    bands, or with block-diagonal ones whose numbers of blocks divide each other, or with Kronecker ones likewise; and
    shifts with multiples of the identity. They serve any size, and are exact except for bands of rectangular blocks.
 2. *Listed patterns* for everything else (`structures.explicit`), which are exact, where none gets too large. Shifts
-   stay shifts among each other.
+   stay shifts among each other. Where sizes alone do not say that the lists fit, shifts among dense blocks and bands
+   are widened instead (`structures.widened_shifts`), which are upper bounds.
 3. *Products of listed patterns* (`structures.large_patterns`), where the blocks are listed and their products need not
    be. These are counted exactly where that is quick, and are otherwise bounded from above and from below.
 4. *Outlines* beyond that (`structures.envelope`), which are upper bounds.
@@ -27,11 +28,11 @@ from chainplan.structures import (
     Dense,
     Kronecker,
     OnDiagonal,
-    Shifts,
     Structure,
     Zero,
     product_fma,
 )
+from chainplan.structures.widened_shifts import shifts_are_closed, widened_shifts
 
 MAX_LISTED_CELLS = 4_000_000
 """Entries of the largest block whose pattern is listed without asking how sparse it is."""
@@ -72,13 +73,15 @@ def resolve(blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Ite
     `order` names the vertices of the graph in topological order.
     """
     blocks = tuple(_zero_if_empty(block) for block in blocks)
-    closed = closed_as_given(blocks)
+    closed = shifts_are_closed(blocks) or closed_as_given(blocks)
     if closed is not None:
         return ResolvedBlocks(blocks, closed)
     order = tuple(order)
     edges = [ElementalBlock(*pair, block) for pair, block in zip(ends, blocks, strict=True)]
     from chainplan.structures.explicit import explicit
 
+    if not _surely_fit(edges) and (wider := widened_shifts(blocks)):
+        return ResolvedBlocks(wider, False)
     if _patterns_fit(edges, order):
         return ResolvedBlocks(_in_family(blocks, explicit), True)
     from chainplan.structures.large_patterns import large_patterns, worth_keeping
@@ -133,18 +136,28 @@ def closed_as_given(blocks: Sequence[Block]) -> bool | None:
     special = [b for b in blocks if not isinstance(b.structure, (Dense, OnDiagonal, Zero))]
     if all(isinstance(b.structure, Banded) for b in special):
         return all(b.rows == b.cols for b in special)
-    if all(isinstance(b.structure, Shifts) for b in special) and all(_meets_shifts(b) for b in blocks):
-        return True
     parts = [b.structure for b in special if isinstance(b.structure, BlockDiagonal | Kronecker)]
     if len(parts) < len(special) or len({type(s) for s in parts if s.count > 1}) > 1:
         return None
     return True if all(b % a == 0 for a, b in pairwise(sorted({s.count for s in parts}))) else None
 
 
-def _meets_shifts(block: Block) -> bool:
-    """Say whether products and sums of a block with shifts in time are shifts again."""
-    structure = block.structure
-    return isinstance(structure, Shifts | Zero) or (isinstance(structure, OnDiagonal) and structure.uniform)
+def _largest(edges: Sequence[ElementalBlock]) -> int:
+    return max(max(block.rows, block.cols) for _, _, block in edges)
+
+
+def _room(edges: Sequence[ElementalBlock]) -> int:
+    """Return the bytes that the patterns of all sums of paths may take together."""
+    listed = {block.mark: block.nnz for _, _, block in edges if block.structure.name == "sparse"}
+    return MAX_PATTERN_BYTES + PATTERN_BYTES_PER_ENTRY * sum(listed.values())
+
+
+def _surely_fit(edges: Sequence[ElementalBlock]) -> bool:
+    """Say whether sizes alone answer that the patterns of all sums of paths can be listed."""
+    size, count = _largest(edges), len(edges)
+    if size**2 > MAX_LISTED_CELLS:
+        return False
+    return count > MAX_REMEMBERED_ELEMENTALS or count**2 // 2 * _bytes(size, size, size**2) <= _room(edges)
 
 
 def _patterns_fit(edges: Sequence[ElementalBlock], order: Iterable[str]) -> bool:
@@ -153,13 +166,9 @@ def _patterns_fit(edges: Sequence[ElementalBlock], order: Iterable[str]) -> bool
     Sizes alone answer where blocks are small and paths are few. Otherwise the patterns are listed, source by source,
     until they are done or exceed `MAX_LISTED_NONZEROS`, `MAX_PATTERN_MULTIPLICATIONS` or the room in bytes.
     """
-    largest = max(max(b.rows, b.cols) for _, _, b in edges)
-    small, listed = largest**2 <= MAX_LISTED_CELLS, {b.mark: b.nnz for _, _, b in edges if b.structure.name == "sparse"}
-    room = MAX_PATTERN_BYTES + PATTERN_BYTES_PER_ENTRY * sum(listed.values())
-    if small and (
-        len(edges) > MAX_REMEMBERED_ELEMENTALS or len(edges) ** 2 // 2 * _bytes(largest, largest, largest**2) <= room
-    ):
+    if _surely_fit(edges):
         return True
+    small, room = _largest(edges) ** 2 <= MAX_LISTED_CELLS, _room(edges)
     if not small and any(_too_large(b) for _, _, b in edges):
         return False
     room -= sum(_held(b) for _, _, b in edges)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chainplan._util.byte_cache import kept
 from chainplan.structures.base import BlockShape, Structure, StructureWords
-from chainplan.structures.counts import LineCounts
+from chainplan.structures.counts import LineCounts, spread
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.diagonal import OnDiagonal
 from chainplan.structures.zero import Zero
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from chainplan._util.arrays import Array
-    from chainplan._util.json_value import JsonValue
 
 Run = tuple[int, int, int]
 """An offset and the rows `first` up to `stop`, exclusive: entries (t, t + offset)."""
 
+MAX_VECTOR_LINES = 10_000
+"""Rows and columns up to which counts are kept as vectors too, to meet those of listed patterns."""
 MAX_NAMED_OFFSETS = 5
 """Offsets up to which the text of a structure names each."""
 
@@ -71,6 +72,13 @@ class Shifts(Structure):
     def row_counts(self, rows: int, cols: int) -> LineCounts:
         return self._rows
 
+    @cached_property
+    def _vectors(self) -> tuple[Array, Array]:
+        return spread(self._columns), spread(self._rows)
+
+    def vectors(self, rows: int, cols: int) -> tuple[Array, Array] | None:
+        return self._vectors if rows + cols <= MAX_VECTOR_LINES else None
+
     def nnz(self, rows: int, cols: int) -> int:
         return sum(stop - first for _, first, stop in self.runs)
 
@@ -98,11 +106,10 @@ class Shifts(Structure):
     def times(self, right: Structure) -> Structure | None:
         if isinstance(right, Shifts):
             return joined(self, right).made
-        filled = all(count for _, count, _ in self._rows)
-        return DENSE if isinstance(right, Dense) and filled else None
+        return DENSE if isinstance(right, Dense) and all(count for _, count, _ in self._rows) else None
 
     def rtimes(self, left: Structure) -> Structure | None:
-        return None
+        return DENSE if isinstance(left, Dense) and all(count for _, count, _ in self._columns) else None
 
     def plus(self, other: Structure) -> Structure | None:
         if isinstance(other, OnDiagonal) and other.uniform:
@@ -111,24 +118,28 @@ class Shifts(Structure):
             return shifts_of((*self.runs, *other.runs), self.rows, self.cols)
         return other if isinstance(other, Dense) else None
 
-    def to_spec(self, rows: int, cols: int) -> StructureWords:
-        return {self.name: [self._item(run) for run in self.runs]}
+    @cached_property
+    def items(self) -> tuple[int | tuple[int, ...], ...]:
+        """Each run as its offset, with the numbers of entries that are missing at either end where there are any."""
+        return tuple(map(self._item, self.runs))
 
-    def _item(self, run: Run) -> JsonValue:
-        """Return a run as a spec writes it: the offset, with the entries that are missing at either end."""
+    def _item(self, run: Run) -> int | tuple[int, ...]:
         offset, first, stop = run
         start, end = diagonal_rows(offset, self.rows, self.cols)
         if stop < end:
-            return [offset, first - start, end - stop]
-        return [offset, first - start] if first > start else offset
+            return offset, first - start, end - stop
+        return (offset, first - start) if first > start else offset
+
+    def to_spec(self, rows: int, cols: int) -> StructureWords:
+        return {self.name: [item if isinstance(item, int) else list(item) for item in self.items]}
 
     def brief(self, rows: int, cols: int) -> StructureWords:
         return {self.name: {"nnz": self.nnz(rows, cols)}}
 
     @property
     def held_bytes(self) -> int:  # type: ignore[override]
-        """Bytes of the runs and of the counts along both dimensions."""
-        return 600 * len(self.runs) + 500
+        """Bytes of the runs, and of the counts along both dimensions as pieces and as vectors."""
+        return 600 * len(self.runs) + 500 + 8 * min(self.rows + self.cols, MAX_VECTOR_LINES)
 
     @cached_property
     def _hash(self) -> int:
@@ -251,6 +262,16 @@ def covering(structure: Shifts, run: Run) -> list[int] | None:
     found = [k for k, (at, a, b) in enumerate(structure.runs) if at == offset and first <= a and b <= stop]
     covered = sum(structure.runs[k][2] - structure.runs[k][1] for k in found)
     return found if covered == stop - first else None
+
+
+def pieces_of(structure: Structure, fine: Shifts) -> tuple[list[int], list[int]]:
+    """Return the positions of the finer runs that lie within those of a structure, and the positions of these.
+
+    The structure is one of shifts, or of multiples of the identity, which are one run.
+    """
+    coarse = structure.runs if isinstance(structure, Shifts) else ((0, 0, fine.rows),)
+    pairs = [(place, origin) for origin, run in enumerate(coarse) for place in covering(fine, run) or ()]
+    return [place for place, _ in pairs], [origin for _, origin in pairs]
 
 
 class ListedRuns(NamedTuple):

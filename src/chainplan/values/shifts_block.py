@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from chainplan._util.arrays import Array, DType
 from chainplan.errors import ArgumentError
-from chainplan.kernels.shift_values import sparse_of_shifts
+from chainplan.kernels.convert import as_sparse
 from chainplan.structures import Block, Shifts, Structure
 from chainplan.structures.shifts import Run, covering, diagonal_rows, shifts_of
 
@@ -101,12 +101,21 @@ class ShiftsBlock:
             return csr_array((rows, cols), dtype=self.dtype)
         made = coefficients_on(structure, self)
         assert made is not None, "the runs are those of the shifts"
-        return sparse_of_shifts(made, Block(rows, cols, structure))
+        return as_sparse(made, Block(rows, cols, structure), None).copy()
 
 
 def shifts_structure(block: ShiftsBlock, rows: int, cols: int) -> Structure:
     """Return the structure of shifts in a block of rows x cols."""
     return shifts_of(tuple(run for run in _runs(block.shifts, rows, cols) if run is not None), rows, cols)
+
+
+def shifts_of_values(structure: Shifts, coefficients: Array) -> ShiftsBlock:
+    """Return coefficients of the runs of a structure as a block of their own."""
+    made = object.__new__(ShiftsBlock)  # nothing is left to be checked
+    size = structure.rows if structure.rows == structure.cols else None
+    made.__dict__.update(coefficients=dict(zip(structure.items, coefficients.tolist(), strict=True)), size=size)
+    made.__dict__["numbers"] = coefficients
+    return made
 
 
 def coefficients_on(structure: Shifts, block: ShiftsBlock) -> Array | None:

@@ -14,6 +14,7 @@ from chainplan.problem.graph import Elemental
 from chainplan.solvers.chain.derivation import sizes_of
 from chainplan.solvers.chain.interval_bits import EndCounts, bits_fit, end_counts
 from chainplan.structures import Block, Dense, OnDiagonal
+from chainplan.structures.counts import spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +131,8 @@ class ListedProducts:
             return
         self.longest_band = max(self.longest_band, d)
         vectors = structure.least_vectors(rows, cols) if self._least else structure.vectors(rows, cols)
-        assert vectors is not None
+        if vectors is None:
+            vectors = spread(structure.column_counts(rows, cols)), spread(structure.row_counts(rows, cols))
         by_column, by_row = vectors
         if self._exact and by_column.min() == by_column.max():
             self._column[j, back] = by_column[0]
