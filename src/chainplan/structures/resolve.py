@@ -80,7 +80,7 @@ def resolve(blocks: Sequence[Block], ends: Iterable[tuple[str, str]], order: Ite
     edges = [ElementalBlock(*pair, block) for pair, block in zip(ends, blocks, strict=True)]
     from chainplan.structures.explicit import explicit
 
-    if not _surely_fit(edges) and (wider := widened_shifts(blocks)):
+    if (wider := widened_shifts(blocks)) and not _surely_fit(edges):
         return ResolvedBlocks(wider, False)
     if _patterns_fit(edges, order):
         return ResolvedBlocks(_in_family(blocks, explicit), True)
