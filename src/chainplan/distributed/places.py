@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from chainplan.distributed.executors.dask_cluster import client_of
+from chainplan.distributed.executors.dask_cluster import await_workers, client_of
 from chainplan.problem.problem import Problem
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def places_of(scheduler: Client | Executor | str | None, workers: int | None, co
         yield Places([scheduler] * count, None, lambda problem: problem, lambda function, name: function(name))
         return
     with client_of(scheduler, workers or (min(count, os.cpu_count() or 1) if scheduler is None else None)) as client:
-        client.wait_for_workers(1)
+        await_workers(client)
         known = client.scheduler_info(n_workers=-1)["workers"]
         addresses = sorted(known)
         yield Places(

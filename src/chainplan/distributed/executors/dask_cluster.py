@@ -60,12 +60,7 @@ class DaskExecutor(TaskExecutor):
         ExecutionError
             If the cluster has no workers.
         """
-        try:
-            self._client.wait_for_workers(1, timeout=30)
-        except TimeoutError:
-            raise ExecutionError(
-                "the cluster has no workers; expected at least one within 30 seconds. Start some: dask worker ADDRESS"
-            ) from None
+        await_workers(self._client)
         limits = [w["memory_limit"] for w in self._client.scheduler_info(n_workers=-1)["workers"].values()]
         known = [limit for limit in limits if limit]
         return int(WORKER_MEMORY_SHARE * min(known)) if known else None
@@ -172,6 +167,22 @@ def dask_executor(scheduler: object, workers: int | None) -> Iterator[TaskExecut
     """The executor of a cluster, which is that of `client_of`."""
     with client_of(scheduler, workers) as client:
         yield DaskExecutor(client, scheduler is None)
+
+
+def await_workers(client: Client) -> None:
+    """Wait until a cluster has a worker.
+
+    Raises
+    ------
+    ExecutionError
+        If none comes.
+    """
+    try:
+        client.wait_for_workers(1, timeout=30)
+    except TimeoutError:
+        raise ExecutionError(
+            "the cluster has no workers; expected at least one within 30 seconds. Start some: dask worker ADDRESS"
+        ) from None
 
 
 @contextmanager
