@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 import chainplan
 from chainplan.errors import ArgumentError
 from chainplan.models.openmdao_problem import from_openmdao
+from chainplan.plans.steps import Propagate
+from chainplan.problem.graph import Mode
 
 om: Any = pytest.importorskip("openmdao.api", reason="OpenMDAO is not installed: pip install '.[openmdao]'")
 
@@ -92,6 +95,77 @@ def test_a_feed_forward_model_with_sparse_partials() -> None:
     problem.setup()
     problem.run_model()
     side_by_side(problem, ["a.x"], ["c.s", "b.y"])
+
+
+def test_a_finite_element_beam() -> None:
+    """The beam of OpenMDAO's documentation: the displacements solve for the stiffness of 50 elements."""
+    from openmdao.test_suite.test_examples.beam_optimization.beam_group import BeamGroup
+
+    count = 50
+    problem = om.Problem(BeamGroup(E=1.0, L=1.0, b=0.1, volume=0.01, num_elements=count))
+    problem.setup()
+    problem.set_val("h", np.linspace(0.05, 0.15, count))
+    problem.run_model()
+    outputs = ["compliance_comp.compliance", "volume_comp.volume"]
+    total = chainplan.accumulator(from_openmdao(problem), ["h"], outputs)
+    plan = total.result.plan
+    assert plan is not None
+    assert {s.mode for s in plan.steps if isinstance(s, Propagate) and s.elemental.startswith("solve")} == {
+        Mode.ADJOINT
+    }
+    side_by_side(problem, ["h"], outputs, 1e-8)
+
+
+def test_a_feed_forward_model_with_partials_by_rows_and_columns() -> None:
+    n = 30
+
+    class Stencil(om.ExplicitComponent):  # type: ignore[misc]  # a class of a library without types
+        def setup(self) -> None:
+            self.add_input("x", shape=n)
+            self.add_output("y", shape=n)
+            rows = np.repeat(np.arange(n), 3)
+            self.declare_partials("y", "x", rows=rows, cols=(rows + np.tile([-1, 0, 1], n)) % n)
+
+        def compute(self, inputs: Any, outputs: Any) -> None:
+            x = inputs["x"]
+            outputs["y"] = np.roll(x, 1) * x + np.sin(np.roll(x, -1))
+
+        def compute_partials(self, inputs: Any, partials: Any) -> None:
+            x = inputs["x"]
+            partials["y", "x"] = np.stack([x, np.roll(x, 1), np.cos(np.roll(x, -1))], axis=1).ravel()
+
+    problem = om.Problem()
+    names = [f"stencil{i}" for i in range(4)]
+    for name in names:
+        problem.model.add_subsystem(name, Stencil())
+    for before, after in pairwise(names):
+        problem.model.connect(f"{before}.y", f"{after}.x")
+    problem.model.add_subsystem("pick", om.ExecComp("f=x[0]*x[1]", x=np.ones(2)))
+    problem.model.connect("stencil3.y", "pick.x", src_indices=[3, 17])
+    problem.setup()
+    problem.set_val("stencil0.x", np.linspace(0.5, 1.5, n))
+    problem.run_model()
+    side_by_side(problem, ["stencil0.x"], ["pick.f", "stencil2.y"])
+
+
+def test_a_component_without_partials_is_refused() -> None:
+    class Products(om.ExplicitComponent):  # type: ignore[misc]  # a class of a library without types
+        def setup(self) -> None:
+            self.add_input("x")
+            self.add_output("y")
+
+        def compute(self, inputs: Any, outputs: Any) -> None:
+            outputs["y"] = 2 * inputs["x"]
+
+        def compute_jacvec_product(self, inputs: Any, d_inputs: Any, d_outputs: Any, mode: str) -> None:
+            d_outputs["y"] += 2 * d_inputs["x"]
+
+    problem = om.Problem()
+    problem.model.add_subsystem("double", Products())
+    problem.setup()
+    problem.run_model()
+    with pytest.raises(ArgumentError, match="found the matrix-free component 'double'"):
+        from_openmdao(problem)
 
 
 def test_what_is_no_problem_is_refused() -> None:

@@ -101,7 +101,7 @@ def test_a_size_in_quotes() -> None:
 
 TOP = "'chain', 'dag', 'limits', 'products', 'derivative', 'weights', 'directions', 'ranges', 'name'"
 ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'second', 'same_as', 'times'"
-DAG = "'sizes', 'inputs', 'outputs', 'jacobians', 'edges', 'seconds'"
+DAG = "'sizes', 'inputs', 'outputs', 'jacobians', 'edges', 'seconds', 'implicit'"
 XY = "inputs: [x], outputs: [y]"
 
 
@@ -258,7 +258,7 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             "dag: {edges: [[x, y], [y, x]]}",
-            "1:23: dag.edges[1]: the edges form a cycle 'y' -> 'x' -> 'y'; a linearised DAG has none. Remove one of them, or pass the blocks to chainplan.accumulate, which solves the vertices of a cycle together.",
+            "1:23: dag.edges[1]: the edges form a cycle 'y' -> 'x' -> 'y'; a linearised DAG has none. Have the vertices that depend on each other solved together by implicit: {unknowns: [y, x]}.",
         ),
         (
             f"dag: {{{XY}, edges: [[x, y]], jacobians: [{{edge: [x, y]}}]}}",
@@ -286,11 +286,11 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             f"dag: {{{XY}, jacobians: [{{edge: [x, y]}}, {{edge: [y, y]}}]}}",
-            "1:69: dag.jacobians[1].edge: 'y/y' leads from 'y' to itself; a linearised DAG has no cycle. Remove it.",
+            "1:69: dag.jacobians[1].edge: 'y/y' leads from 'y' to itself; a linearised DAG has no cycle. Remove it, or have the vertex solved for by implicit: {unknowns: [y]}.",
         ),
         (
             f"dag: {{{XY}, jacobians: [{{edge: [a, y]}}, {{edge: [x, y]}}, {{edge: [y, a]}}, {{edge: [y, z]}}]}}",
-            "1:85: dag.jacobians[2].edge: the edges form a cycle 'y' -> 'a' -> 'y'; a linearised DAG has none. Remove one of them, or pass the blocks to chainplan.accumulate, which solves the vertices of a cycle together.",
+            "1:85: dag.jacobians[2].edge: the edges form a cycle 'y' -> 'a' -> 'y'; a linearised DAG has none. Have the vertices that depend on each other solved together by implicit: {unknowns: [y, a]}.",
         ),
         (
             f"dag: {{{XY}, jacobians: [{{edge: [x, y]}}, {{edge: [{'a' * 100}, {'b' * 100}]}}]}}",

@@ -19,6 +19,7 @@ from chainplan.plans.accumulations import decided_once
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
+from chainplan.plans.factored import on_graph, with_factors, without_factors
 from chainplan.plans.product_orders import baseline_plan, baseline_price, baselines_for
 from chainplan.plans.result import Outcome, Result
 from chainplan.plans.schedule import check_schedule, held
@@ -103,7 +104,7 @@ def plan(
     (1002000, 3000000, 'bracketings')
     """
     problem = by_objective(problem_of(problem), objective)
-    chosen = _accepting(_solver(solver), problem)
+    chosen = _accepting(_solver(solver), without_factors(problem))
     if machines is not None:
         machines = _machines(machines, problem)
     if bandwidth is not None:
@@ -127,14 +128,15 @@ def plan_by(
     bandwidth: int | None = None,
 ) -> Result:
     """Plan as `plan` does, by a solver that takes the problem, within the limits of a search."""
-    start, name = None if warm_start is None else _start(problem, warm_start), search.solver
+    bare, name = without_factors(problem), search.solver
+    start = None if warm_start is None else on_graph(_start(problem, warm_start), bare.graph)
     search.start = None if start is None else start.plan
     search.unit, search.exact = problem.cost.short_unit, problem.graph.exact
     with decided_once(lambda: search.gone):
-        outcome = _solved(problem, chosen, search, start, ONE_MACHINE_SHARE if (machines or 1) > 1 else None)
-        outcome = in_order(problem, outcome, search)
-        outcome = _scheduled(problem, outcome, machines, bandwidth, search, replan=name == "auto")
-    outcome = _accepted(problem, outcome, name)
+        outcome = _solved(bare, chosen, search, start, ONE_MACHINE_SHARE if (machines or 1) > 1 else None)
+        outcome = in_order(bare, outcome, search)
+        outcome = _scheduled(bare, outcome, machines, bandwidth, search, replan=name == "auto")
+    outcome = _accepted(problem, with_factors(outcome, problem), name)
     return Result(
         problem=problem,
         solver=outcome.solver or name,
@@ -179,6 +181,11 @@ def _machines(machines: int, problem: Problem) -> int:
         raise SolverError(
             f"machines: found {machines} with products, whose programs are run one after the other; expected one of "
             "the two. Leave one out."
+        )
+    if problem.graph.solves:
+        raise SolverError(
+            f"machines: found {machines} with implicit systems, which are factored before the first step; expected one "
+            "of the two. Leave one out."
         )
     if problem.second is not None:
         raise SolverError(

@@ -98,6 +98,8 @@ def pareto(
     problem = problem_of(problem)
     solver = ChainRecomputeSolver() if problem.recompute else ChainMemorySolver()
     reason = solver.refusal(problem)
+    if problem.graph.solves:
+        reason = "it has implicit systems, whose factors are no trade"
     if reason is not None:
         raise SolverError(
             f"there is no exact front for this problem: {reason}. Plan it without --pareto, under limits."

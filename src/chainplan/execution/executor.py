@@ -30,6 +30,7 @@ from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, common_dtype, matrix_free
 from chainplan.values.primal import FixedJacobians, Primal
 from chainplan.values.references import is_reference, samples
+from chainplan.values.solves import with_solves
 from chainplan.values.worker_module import WorkerModule
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class _StartedRun(NamedTuple):
 def _starting(plan: Plan, jacobians: Mapping[str, GivenJacobian], options: _RunOptions) -> Callable[[], _StartedRun]:
     """Check the Jacobians and bring them into form, and return what starts a run."""
     program = lowered(plan)
-    jacobians = jacobians if isinstance(jacobians, Primal) else with_equal(plan.graph, jacobians)
+    jacobians = jacobians if isinstance(jacobians, Primal) else _values(plan, jacobians)
     if program.evaluates:
         return _evaluating(plan, program, jacobians, options)
     if type(jacobians) is not dict:
@@ -271,6 +272,11 @@ def _dtype_with_references(jacobians: Mapping[str, GivenJacobian], dtype: DTypeL
     return common_dtype([*given, *samples(given)], dtype)
 
 
+def _values(plan: Plan, jacobians: Mapping[str, GivenJacobian]) -> Mapping[str, GivenJacobian]:
+    """Return Jacobians under the names of all elementals, with functions that solve for those of systems."""
+    return with_solves(plan.graph, with_equal(plan.graph, jacobians))
+
+
 def taken(
     plan: Plan, jacobians: Mapping[str, GivenJacobian], dtype: DTypeLike | None = None, references: bool = False
 ) -> PlanRun:
@@ -285,7 +291,7 @@ def taken(
         If a Jacobian is missing, unknown, or of another shape or structure.
     """
     program = lowered(plan)
-    jacobians = jacobians if isinstance(jacobians, Primal) else with_equal(plan.graph, jacobians)
+    jacobians = jacobians if isinstance(jacobians, Primal) else _values(plan, jacobians)
     if program.evaluates:
         return PlanRun(len(plan.steps), {}, dtype, _primal_of(plan, program, jacobians))
     dtype = _dtype_with_references(jacobians, dtype) if references else dtype

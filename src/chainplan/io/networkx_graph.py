@@ -152,6 +152,7 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
     import networkx
 
     problem = problem_of(problem)
+    refuse_systems(problem)
     graph = networkx.MultiDiGraph(inputs=list(problem.graph.inputs), outputs=list(problem.graph.outputs))
     if problem.name is not None:
         graph.graph["name"] = problem.name
@@ -184,6 +185,19 @@ def to_networkx(problem: Problem) -> networkx.MultiDiGraph:
             details |= e.second.to_spec()
         graph.add_edge(e.source, e.target, **details)
     return graph
+
+
+def refuse_systems(problem: Problem) -> None:
+    """Refuse a problem with unknowns that are solved together, which no format of graphs has.
+
+    Raises
+    ------
+    ArgumentError
+        Where it has some.
+    """
+    if any(e.implicit for e in problem.graph.elementals):
+        expected = "a problem without implicit systems, which graphs do not have"
+        raise refuse("problem", problem, expected, "Write it as a spec: .yaml or .json.")
 
 
 def text_attributes(graph: networkx.MultiDiGraph) -> networkx.MultiDiGraph:

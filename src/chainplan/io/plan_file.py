@@ -30,6 +30,7 @@ from chainplan.io.plan_schedule import read_schedule
 from chainplan.io.spec import read_problem
 from chainplan.io.spec_values import ADVICE_ON_FORMS, TEXT_FORM, RecordForm
 from chainplan.plans.candidate import Candidate
+from chainplan.plans.factored import factor_documents
 from chainplan.plans.result import Result
 from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Output, Plan
@@ -82,6 +83,7 @@ def document(result: Result) -> dict[str, Any]:
         "bound": {model.unit: result.bound, "within": result.within},
         "needs": None if result.needs is None else {"memory": result.needs},
         "baselines": _baselines(result),
+        **_factors(result.problem),
         "notes": list(result.notes),
         "steps": [] if result.candidate is None else list(listed(result.candidate).documents()),
         "outputs": [] if result.plan is None else [_output(o) for o in result.plan.outputs],
@@ -107,6 +109,12 @@ def _products(result: Result) -> dict[str, Any]:
         return {}
     programs = {} if result.candidate is None else {"programs": programs_document(result.candidate)}
     return {"products": products, **programs}
+
+
+def _factors(problem: Problem) -> dict[str, object]:
+    """Return the field that a problem with implicit systems has besides."""
+    documents = factor_documents(problem.graph, problem.cost)
+    return {"factors": documents} if documents else {}
 
 
 def _output(output: Output) -> dict[str, Any]:

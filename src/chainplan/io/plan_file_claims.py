@@ -18,6 +18,7 @@ from chainplan.plans.bound import Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
 from chainplan.plans.classes import misfit
+from chainplan.plans.factored import factor_documents
 from chainplan.plans.replay import Replay
 from chainplan.plans.result import BASELINE_WORDS, Result, baselines_of, counts
 from chainplan.plans.schedule import check_schedule
@@ -113,6 +114,7 @@ def _figures(saved: SavedPlan) -> Iterator[tuple[str, object, object]]:
     for name in BASELINE_WORDS:
         prices = {unit: named[name] for unit, named in derived.items() if name in named}
         yield f"baselines.{name}", claimed["baselines"].get(name), prices or None
+    yield "factors", claimed.get("factors"), factor_documents(graph, model) or None
     yield "products", claimed.get("products"), products_document(saved.problem, saved.candidate)
     seconds = seconds_document(saved.problem, saved.plan).get("second_outputs")
     yield "second_outputs", claimed.get("second_outputs"), seconds

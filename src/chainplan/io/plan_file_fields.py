@@ -121,6 +121,9 @@ def plan_form(unit: str) -> RecordForm:
         },
         {
             "rates": OBJECT_FORM,
+            "factors": ListForm(
+                RecordForm("a factorisation", {"elemental": TEXT_FORM, "elements": whole(0), **prices})
+            ),
             "schedule": SCHEDULE_FORM,
             "products": products_form(unit),
             "programs": programs_form(step),

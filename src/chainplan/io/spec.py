@@ -48,6 +48,11 @@ def _read_problem(root: LocatedNode, messages: SpecMessages) -> Problem:
     products = read_products(top.get("products"), limits, reader)
     second = read_second(top, reader)
     graph = _graph(root, top, reader)
+    if graph is not None and limits.recompute and any(e.implicit for e in graph.elementals):
+        text = (
+            "limits has 'recompute', but the dag has 'implicit'; expected states that are given. Leave 'recompute' out."
+        )
+        messages.add(top["limits"], text)
     messages.finish()
     assert graph is not None
     graph = replace(graph, transfer=limits.transfer) if limits.transfer else graph

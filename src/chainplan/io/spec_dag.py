@@ -5,6 +5,7 @@ from __future__ import annotations
 from chainplan.io.located.nodes import LocatedNode, MappingNode, written
 from chainplan.io.located.reader import MAX_NAME_LENGTH, NodeReader, unnamable
 from chainplan.io.spec_draft import DETAILS, MAX_VERTEX_SIZE, GraphDraft, own_name, read_costs, structure_of
+from chainplan.io.spec_implicit import read_implicit
 from chainplan.io.spec_same import first_of_each
 from chainplan.io.spec_second import read_elemental_second, read_mixed_second
 from chainplan.problem.graph import Elemental
@@ -14,7 +15,7 @@ from chainplan.structures import DENSE, Block
 def read_dag(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
     """Read a DAG, given by `jacobians`, or in short by `edges` alone."""
     short = isinstance(node, MappingNode) and "edges" in node.keys
-    keys = ("sizes", "inputs", "outputs", "jacobians", "edges", "seconds")
+    keys = ("sizes", "inputs", "outputs", "jacobians", "edges", "seconds", "implicit")
     dag = reader.fields(node, keys, ("edges",) if short else keys[1:4])
     if dag is None:
         return None
@@ -33,6 +34,11 @@ def read_dag(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
     _read_jacobians(items, fields, edges, sizes, draft, reader)
     if "seconds" in dag and all(edges):
         _read_mixed(reader.items(dag["seconds"], "seconds") or (), draft, reader)
+    if "implicit" in dag:
+        if "seconds" in dag:
+            text = "dag has both 'implicit' and 'seconds'; expected one of them. Leave one out."
+            reader.messages.add(dag["seconds"], text)
+        draft.systems, draft.origins["implicit"] = read_implicit(dag["implicit"], reader)
     for end in ("inputs", "outputs"):
         if short and end not in dag:
             draft.parts[end] = _open_ends(end, [edge for edge in edges if edge])

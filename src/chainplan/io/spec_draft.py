@@ -17,6 +17,7 @@ from chainplan.io.located.reader import NodeReader, plain
 from chainplan.io.spec_second import SECOND_DETAILS
 from chainplan.problem.graph import Elemental, Graph, GraphFault
 from chainplan.problem.mixed_second import MixedSecond
+from chainplan.problem.systems import NamedSystem, graph_with_systems
 from chainplan.structures import DENSE, STRUCTURE_NAMES, Structure
 
 MAX_VERTEX_SIZE = 10**12
@@ -40,6 +41,7 @@ class GraphDraft:
     elementals: list[Elemental]
     origins: dict[str, list[LocatedNode]]
     mixed: list[MixedSecond] = field(default_factory=list)
+    systems: list[NamedSystem] = field(default_factory=list)
 
     def graph(self) -> Graph:
         """Return the graph of the parts.
@@ -50,6 +52,8 @@ class GraphDraft:
             Where they make none.
         """
         ends = tuple(self.parts["inputs"]), tuple(self.parts["outputs"])
+        if self.systems:
+            return graph_with_systems(self.sizes, *ends, tuple(self.elementals), self.systems)
         return Graph(self.sizes, *ends, tuple(self.elementals), mixed=tuple(self.mixed))
 
     def located(self, faults: Iterable[GraphFault]) -> Iterator[tuple[LocatedNode, GraphFault]]:

@@ -58,6 +58,11 @@ def read_family(root: LocatedNode, messages: SpecMessages, read: ProblemReader) 
                 f"the spec has 'ranges' and '{key}'; expected one of them. Remove one, or write numbers for the names."
             )
             messages.add_at(*root.keys[key], text)
+    dag = root.values.get("dag")
+    if isinstance(dag, MappingNode) and "implicit" in dag.keys:
+        text = "the spec has names for sizes and 'implicit'; expected one of them. Write numbers for the names."
+        messages.add_at(*dag.keys["implicit"], text)
+        messages.finish()
     numeric = root._replace(
         keys={key: place for key, place in root.keys.items() if key not in ("ranges", *_LONE_KEYS)},
         values={

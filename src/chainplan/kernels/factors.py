@@ -59,6 +59,11 @@ class LuFactors:
 
     def _factor(self) -> None:
         matrix = self._matrix
+        if not matrix.shape[0]:
+            self._rows = self._cols = np.ones((0, 1))
+            self._complex, self.rcond, self.counts = False, 1.0, full_counts(0)
+            self._apply: _FactorSolve = _nothing
+            return
         self._rows, self._cols, scaled = _scaled(matrix)
         factor = _sparse_factors if factored_sparse(matrix.shape[0], _entries(matrix)) else _dense_factors
         self._complex = scaled.dtype.kind == "c"
@@ -86,6 +91,11 @@ class LuFactors:
         if block.dtype.kind == "c" and not self._complex:
             return self._apply(block.real, transposed) + 1j * self._apply(block.imag, transposed)
         return self._apply(block, transposed)
+
+
+def _nothing(block: Array, transposed: bool) -> Array:
+    """Solve for a matrix without rows."""
+    return block
 
 
 def _entries(matrix: HeldValues) -> int:

@@ -14,10 +14,9 @@ from chainplan.errors import ArgumentError
 from chainplan.errors.arguments import expect
 from chainplan.models.block_values import BlockPlace, GivenBlocks, ModelBlock, ReadBlock, read_block, refused
 from chainplan.models.implicit_group import ImplicitGroup, SolvePair
-from chainplan.models.parts import Names, selected_part
 from chainplan.models.vertex_sizes import sizes_of
 from chainplan.problem.graph import Elemental, Graph
-from chainplan.structures import Block
+from chainplan.problem.solve_edges import Names, SystemPart, solve_edges, solve_name
 
 
 @dataclass(frozen=True)
@@ -203,25 +202,13 @@ class _ModelWriter:
     def _group(self, group: ImplicitGroup, entered: Mapping[Hashable, str], left: set[Hashable]) -> None:
         """Add the elementals of a group: what puts right-hand sides together, the solve, and what takes results."""
         _, price = group.inverse(self._blocks, self._solvers)
-        size, title = group.size, " + ".join(self._names[vertex] for vertex in group.sizes)
-        name = self._name(f"solve {title}"[:100])
-        if len(group.sizes) == 1:
-            (vertex,) = group.sizes
-            ends = entered[vertex], self._names[vertex]
-        else:
-            ends = self._vertex(f"{name}, right-hand side", size), self._vertex(f"{name}, solution", size)
-            first = 0
-            for vertex, part in group.sizes.items():
-                if vertex in entered:
-                    self._unit(entered[vertex], ends[0], selected_part(size, first, part).transpose())
-                if vertex in left:
-                    self._unit(ends[1], self._names[vertex], selected_part(size, first, part))
-                first += part
-        self._elementals.append(Elemental(name, *ends, Block(size, size), price, price))
+        name = self._name(solve_name(self._names[vertex] for vertex in group.sizes))
+        right = [SystemPart(entered.get(vertex), part) for vertex, part in group.sizes.items()]
+        solution = [SystemPart(self._names[v] if v in left else None, part) for v, part in group.sizes.items()]
+        edges = solve_edges(name, right, solution, price, self._name)
+        self._graph_sizes |= edges.sizes
+        self._elementals += edges.elementals
         self._groups[name] = group
-
-    def _unit(self, source: str, target: str, block: Block) -> None:
-        self._elementals.append(Elemental(self._name(f"{target}/{source}"), source, target, block))
 
     def _vertex(self, wanted: str, size: int) -> str:
         """Add a vertex that the model does not have."""

@@ -43,7 +43,7 @@ def from_openmdao(problem: OpenMDAOProblem) -> dict[BlockPlace, ModelBlock]:
     Raises
     ------
     ArgumentError
-        If it is no such problem, or was not run.
+        If it is no such problem, was not run, or has a component that computes only products with its partials.
 
     Examples
     --------
@@ -88,6 +88,10 @@ def _partials(model: HeldValues) -> Iterator[tuple[str, str, ModelBlock]]:
     from openmdao.core.implicitcomponent import ImplicitComponent
 
     for component in model.system_iter(recurse=True, typ=Component):
+        if component.matrix_free:
+            expected = "expected one whose partial derivatives are declared. Declare and compute them."
+            raise ArgumentError(f"problem: found the matrix-free component '{component.pathname}'; {expected}")
+        component._get_jacobian()  # one whose partials are all constant has made none
         own = component._jacobian
         implicit = isinstance(component, ImplicitComponent)
         outputs = set(component._var_abs2meta["output"])

@@ -26,12 +26,12 @@ from chainplan.kernels.default_rates import FEMTOSECONDS_PER_NANOSECOND
 from chainplan.models.block_values import ModelBlock
 from chainplan.models.module_shapes import names, shaped, taken
 from chainplan.models.modules import read_module
-from chainplan.models.parts import Names, selected_part
 from chainplan.planner import plan
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Step
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
+from chainplan.problem.solve_edges import Names, selected_part
 from chainplan.structures import Block
 from chainplan.values.jacobians import GivenJacobian, called
 

@@ -22,7 +22,7 @@ from chainplan.plans.second_open import OpenChoice
 from chainplan.plans.second_programs import multiplied
 from chainplan.plans.second_sides import BASELINE_CHOICES, sided_plan
 from chainplan.plans.steps import Plan
-from chainplan.problem.cost import FMA, CostModel
+from chainplan.problem.cost import FMA, CostModel, factor_price
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products
@@ -79,11 +79,12 @@ def baseline_price(problem: Problem, name: str, cost: CostModel = FMA) -> int:
     graph, products = problem.graph, problem.products
     if problem.second is not None:
         return replay(baseline_plan(problem, name), cost).total
+    factors = factor_price(graph, cost)
     if products is None:
-        return order_price(graph, _MODES[name], cost)
+        return factors + order_price(graph, _MODES[name], cost)
     setup = Pricer(graph, cost)
     through = _way(graph, products, name, setup)
-    total = setup.price
+    total = factors + setup.price
     for mode, times in products.sides():
         if times:
             program = _VectorPricer(graph, cost)

@@ -86,8 +86,8 @@ def replay_programs(plan: Plan, made: Sequence[Typed], cost: CostModel) -> tuple
 
 
 def kept_elements(plan: Plan, made: Sequence[Typed]) -> int:
-    """Count the elements of the blocks and tapes that live from the set-up through every program."""
-    tapes = sum(plan.graph[name].tape for name in kept_tapes(plan))
+    """Count the elements of blocks, tapes and factors that live from the set-up through every program."""
+    tapes = plan.graph.factor_elements + sum(plan.graph[name].tape for name in kept_tapes(plan))
     return tapes + sum(
         typed.block.nnz
         for step, typed, last in zip(plan.steps, made, last_uses(plan), strict=True)

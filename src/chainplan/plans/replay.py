@@ -33,7 +33,7 @@ from chainplan.plans.steps import (
     require_step,
 )
 from chainplan.plans.typed import SIDE_ENDS, Broken, Typed, Typing
-from chainplan.problem.cost import FMA, CostModel, model_of
+from chainplan.problem.cost import FMA, CostModel, factor_price, model_of
 from chainplan.problem.graph import Mode
 from chainplan.problem.second import SecondOrder
 from chainplan.structures import Block
@@ -58,17 +58,19 @@ class Replay:
     """The most elements of states on disk at any step."""
     programs: tuple[ProgramReplay, ...] = ()
     """What follows from the programs of products; blocks, prices and what is alive are then those of the set-up."""
+    factors: int = 0
+    """The price of factoring the implicit systems, once and before the first step."""
 
     @property
     def total(self) -> int:
         """The price of the whole plan with all products, in the unit of the cost model (fma by default)."""
-        return sum(self.prices) + sum(program.total for program in self.programs)
+        return self.factors + sum(self.prices) + sum(program.total for program in self.programs)
 
     @property
     def products(self) -> ProductPrices:
         """The prices of the set-up and of one product on each side."""
         per = {program.program.mode: program.price for program in self.programs}
-        return ProductPrices(sum(self.prices), per.get(Mode.TANGENT), per.get(Mode.ADJOINT))
+        return ProductPrices(self.factors + sum(self.prices), per.get(Mode.TANGENT), per.get(Mode.ADJOINT))
 
     @cached_property
     def alive(self) -> tuple[int, ...]:
@@ -157,7 +159,8 @@ def _replayed(plan: Plan, cost: CostModel) -> Replay:
     programs = replay_programs(plan, blocks, cost)
     states = spans(plan) if evaluates(plan.steps) else []  # refuses states that are moved wrongly
     adds += sum(program.program.times * program.adds for program in programs)
-    return Replay(tuple(blocks), tuple(prices), adds, plan, _on_disk(plan, states), programs)
+    factors = factor_price(plan.graph, cost)
+    return Replay(tuple(blocks), tuple(prices), adds, plan, _on_disk(plan, states), programs, factors)
 
 
 SeededColours = tuple[tuple[int, ...] | None, tuple[int, ...] | None]
@@ -228,7 +231,7 @@ def _alive(plan: Plan, blocks: Sequence[Typed]) -> Iterator[int]:
 
     Equal elementals that are loaded are one array, which counts once at a time.
     """
-    change = [0] * (len(plan.steps) + 2)
+    change = [plan.graph.factor_elements, *[0] * (len(plan.steps) + 1)]
     shares, loads = plan.graph.shares, dict[str, list[tuple[int, int, int]]]()
 
     def hold(size: int, first: int, last: int) -> None:

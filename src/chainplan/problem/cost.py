@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Protocol, cast
 
 from chainplan.errors.arguments import refuse
-from chainplan.problem.graph import Elemental, Mode
+from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.structures import Block, least_product_fma, product_fma
 from chainplan.structures.second import SecondBlock, Side, contraction
 
@@ -289,6 +289,11 @@ class LeastFma(Fma):
 
     def multiply(self, left: Block, right: Block, result: Block | None = None) -> int:
         return least_product_fma(left, right)
+
+
+def factor_price(graph: Graph, cost: CostModel) -> int:
+    """Return the price of the factorisations of all systems, each of which every plan carries out once."""
+    return sum(cost.advance(e) for e in graph.solves)
 
 
 def available(elemental: Elemental, mode: Mode) -> int:

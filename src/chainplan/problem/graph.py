@@ -18,6 +18,7 @@ from operator import is_, le
 from chainplan._util.digraph import find_cycle, runs_forward, topological_order
 from chainplan.errors import ShapeError
 from chainplan.errors.arguments import expect, refuse
+from chainplan.problem.implicit import ImplicitSystem
 from chainplan.problem.mixed_second import MixedSecond, OwnSecond, mixed_faults
 from chainplan.problem.second import ElementalSecond, second_name
 from chainplan.structures import Block
@@ -71,6 +72,9 @@ class Elemental:
         tape are those of that elemental. None where the values are its own.
     second : ElementalSecond | None
         Its second derivative, where one is asked for; None stands for all that its structure allows.
+    implicit : ImplicitSystem | None
+        The system whose negated inverse -R_y⁻¹ it is, None for any other elemental. Tangent and adjoint are then the
+        price of a right-hand side, and `advance` is that of the factorisation.
 
     References
     ----------
@@ -94,6 +98,7 @@ class Elemental:
     advance: int | None = None
     values: str | None = None
     second: ElementalSecond | None = None
+    implicit: ImplicitSystem | None = None
 
     @property
     def first(self) -> str:
@@ -332,6 +337,16 @@ class Graph:
         return self._resolved[0]
 
     @cached_property
+    def solves(self) -> tuple[Elemental, ...]:
+        """The useful elementals that are inverses of systems, each of which every plan factors once."""
+        return tuple(e for e in self.useful if e.implicit is not None)
+
+    @property
+    def factor_elements(self) -> int:
+        """The elements of the factors of all systems, which a plan holds from its first step to its last."""
+        return sum(e.implicit.counts.solve for e in self.solves if e.implicit is not None)
+
+    @cached_property
     def explicit(self) -> bool:
         """Whether the blocks of all useful elementals are given, so that none is matrix-free."""
         return all(e.explicit for e in self.useful)
@@ -423,7 +438,13 @@ class Graph:
         """
         transposed = tuple(
             replace(
-                e, source=e.target, target=e.source, block=e.block.transpose(), tangent=e.adjoint, adjoint=e.tangent
+                e,
+                source=e.target,
+                target=e.source,
+                block=e.block.transpose(),
+                tangent=e.adjoint,
+                adjoint=e.tangent,
+                implicit=None if e.implicit is None else e.implicit.transpose(),
             )
             for e in reversed(self.elementals)
         )
@@ -467,7 +488,7 @@ def _faults(
                 yield GraphFault((what, i), f"'{name}' stands twice among the {what}; name it once.")
             seen.add(name)
     yield from _role_faults(inputs, outputs, elementals)
-    yield from _elemental_faults(sizes, elementals)
+    yield from elemental_faults(sizes, elementals)
     if not runs_forward(sizes, elementals):
         yield from _cycle_faults(elementals)
 
@@ -493,7 +514,7 @@ def _role_faults(
             )
 
 
-def _elemental_faults(sizes: Mapping[str, int], elementals: Sequence[Elemental]) -> Iterator[GraphFault]:
+def elemental_faults(sizes: Mapping[str, int], elementals: Sequence[Elemental]) -> Iterator[GraphFault]:
     """Yield names that are taken, and blocks that fit neither their edge nor their structure."""
     seen: dict[str, int] = {}
     for i, e in enumerate(elementals):
@@ -546,7 +567,10 @@ def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[GraphFault]:
     """Yield every edge from a vertex to itself, and one longer cycle at that of its edges which was declared last."""
     for i, e in enumerate(elementals):
         if e.source == e.target:
-            text = f"'{e.name}' leads from '{e.source}' to itself; a linearised DAG has no cycle. Remove it."
+            text = (
+                f"'{e.name}' leads from '{e.source}' to itself; a linearised DAG has no cycle. Remove it, or have the "
+                f"vertex solved for by implicit: {{unknowns: [{e.source}]}}."
+            )
             yield GraphFault(("jacobians", i, "edge"), text)
     cycle = find_cycle([(e.source, e.target) for e in elementals if e.source != e.target])
     if cycle:
@@ -554,8 +578,9 @@ def _cycle_faults(elementals: Sequence[Elemental]) -> Iterator[GraphFault]:
         last = max(i for i, e in enumerate(elementals) if (e.source, e.target) in steps)
         shown = cycle if len(cycle) <= 8 else [*cycle[:6], "...", cycle[-1]]
         path = " -> ".join(v if v == "..." else f"'{v}'" for v in shown)
+        unknowns = shown[:-1] if len(cycle) <= 8 else [*shown[:-2], "..."]
         text = (
-            f"the edges form a cycle {path}; a linearised DAG has none. Remove one of them, or pass the blocks to "
-            "chainplan.accumulate, which solves the vertices of a cycle together."
+            f"the edges form a cycle {path}; a linearised DAG has none. Have the vertices that depend on each other "
+            f"solved together by implicit: {{unknowns: [{', '.join(unknowns)}]}}."
         )
         yield GraphFault(("jacobians", last, "edge"), text)

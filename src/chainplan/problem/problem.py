@@ -17,6 +17,7 @@ from chainplan.problem.cost import FMA, CostModel, model_of
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.products import SIDES, Products
 from chainplan.problem.second import SecondOrder, second_name, side_name
+from chainplan.problem.systems import declared_graph
 from chainplan.structures.second import Side
 
 
@@ -86,6 +87,10 @@ class Problem:
             if self.recompute or self.disk is not None:
                 expected = "states that are given, because every product is linearised at them"
                 raise refuse("recompute", self.recompute, expected, "Leave it and disk out where there are products.")
+        if any(e.implicit for e in self.graph.elementals) and (self.recompute or self.second is not None):
+            what = "recompute" if self.recompute else "second"
+            expected = "neither recompute nor second derivatives beside implicit systems"
+            raise refuse(what, getattr(self, what), expected, "Leave it out.")
         if self.second is not None:
             expect("second", self.second, SecondOrder, "SecondOrder, or None", "Pass second=SecondOrder(), say.")
             if self.recompute or self.disk is not None:
@@ -166,13 +171,13 @@ class Problem:
                 for e in self.graph.elementals
             ]
         else:
+            sizes, elementals, implicit = declared_graph(self.graph)
             spec["dag"] = {
-                "sizes": dict(self.graph.sizes),
+                "sizes": dict(sizes),
                 "inputs": list(self.graph.inputs),
                 "outputs": list(self.graph.outputs),
-                "jacobians": [
-                    {"name": e.name, "edge": [e.source, e.target], **_details(e)} for e in self.graph.elementals
-                ],
+                "jacobians": [{"name": e.name, "edge": [e.source, e.target], **_details(e)} for e in elementals],
+                **({"implicit": implicit} if implicit else {}),
             }
             if self.graph.mixed:
                 spec["dag"]["seconds"] = [one.to_spec() for one in self.graph.mixed]
@@ -245,6 +250,7 @@ def _is_plain_chain(graph: Graph) -> bool:
         and graph.outputs == (chain_vertex(q),)
         and len(graph.sizes) == q + 1
         and all(e.source == chain_vertex(i) and e.target == chain_vertex(i + 1) for i, e in enumerate(graph.elementals))
+        and not any(e.implicit for e in graph.elementals)
     )
 
 

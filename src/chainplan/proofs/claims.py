@@ -19,7 +19,8 @@ from chainplan.io.plan_file_claims import derive
 from chainplan.io.variants_file import SavedVariants
 from chainplan.plans.bound import Bound, Status
 from chainplan.plans.classes import GRAPH_PRODUCT_CLASSES, PROPAGATION, SWEPT_PROPAGATION
-from chainplan.problem.cost import FMA
+from chainplan.plans.factored import raised, without_factors
+from chainplan.problem.cost import FMA, factor_price
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import unit_text
 from chainplan.proofs.evidence import VERTEX_ELIMINATION, Replanning, cheaper_member, proves
@@ -95,7 +96,7 @@ def _cost(saved: SavedPlan, again: Replanning) -> ClaimFinding:
     figure = f"{bound.value:,} {unit_text(problem)}"
     said = "optimal" if optimal else f"bound of {figure}"
     proven = ClaimFinding(ClaimStanding.PROVEN, f"{said}: proven again within {within}")
-    if _at_once(problem, bound, again):
+    if _at_once(without_factors(problem), raised(bound, -factor_price(problem.graph, problem.cost)), again):
         return proven
     for result in again.results(within, 0.5 if saved.schedule is not None else 1.0):
         cheaper = cheaper_member(result, bound, problem)

@@ -20,6 +20,7 @@ from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, as_matrices, called, common_dtype, sparse_or_functions
+from chainplan.values.solves import system_matrix, with_solves
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -74,7 +75,7 @@ def reference_jacobian(
     """
     graph = problem if isinstance(problem, Graph) else problem_of(problem).graph
     mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
-    jacobians = with_equal(graph, jacobians)
+    jacobians = _with_inverses(graph, with_equal(graph, jacobians))
     expect("mode", mode, Mode, "a Mode", "Pass Mode.TANGENT or Mode.ADJOINT.")
     large = {e.name for e in graph.elementals if e.explicit and e.block.rows * e.block.cols > MAX_DENSE_CELLS}
     values = as_matrices([e for e in graph.elementals if e.name not in large], jacobians)
@@ -130,7 +131,7 @@ def times(
         output -> block of size(output) x c, or input -> block of c x size(input).
     """
     graph = problem.graph if isinstance(problem, Problem) else problem
-    jacobians = with_equal(graph, jacobians)
+    jacobians = _with_inverses(graph, with_equal(graph, jacobians))
     forward = mode is Mode.TANGENT
     example = next(iter(directions.values()))
     held: dict[str, Array] = {}
@@ -146,6 +147,16 @@ def times(
                 )
             held[vertex] = held[vertex] + _applied(e, value, held[e.source if forward else e.target], mode)
     return {end: held[end] for end in (graph.outputs if forward else graph.inputs)}
+
+
+def _with_inverses(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> Mapping[str, GivenJacobian]:
+    """Return Jacobians with -R_y⁻¹ written out for each implicit system."""
+    inverses = {
+        e.name: -np.linalg.inv(system_matrix(e.implicit, jacobians).toarray())
+        for e in graph.solves
+        if e.implicit is not None and e.name not in jacobians and e.implicit.size**2 <= MAX_DENSE_CELLS
+    }
+    return with_solves(graph, {**jacobians, **inverses}) if graph.solves else jacobians
 
 
 def _applied(e: Elemental, value: GivenJacobian, arg: Array, mode: Mode) -> HeldValues:

@@ -7,6 +7,7 @@ exactly; floats must agree up to rounding.
 
 from __future__ import annotations
 
+import math
 import os
 import tracemalloc
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ from chainplan.validation.turns import in_turns
 from chainplan.values.draw import bytes_needed
 from chainplan.values.jacobians import GivenJacobian, common_dtype
 from chainplan.values.second import second_bytes
+from chainplan.values.solves import worst_condition
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -108,6 +110,10 @@ def _validate(problem: Problem, plan: Plan, jacobians: Mapping[str, GivenJacobia
     )
     differences = {row.order: row.difference for row in rows}
     sizes = sum(graph.sizes.values()) * (1 if problem.second is None else PATHS_OF_A_TERM)
+    if graph.solves:
+        condition = worst_condition(graph, jacobians)
+        sizes *= math.ceil(condition)
+        remarks += f"; implicit systems have a condition of up to {condition:.1e}, by which rounding may grow"
     valid, verdict = verdict_on(differences, judged, sizes, remarks)
     return Validation(rows, valid, verdict, judged.measure)
 

@@ -11,11 +11,13 @@ from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.errors.suggest import did_you_mean
 from chainplan.problem.graph import Graph
+from chainplan.problem.implicit import ResidualBlock
 from chainplan.problem.problem import Problem
 from chainplan.problem.second import SecondOrder
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import common_dtype, matrix_free, stored
 from chainplan.values.second import stored_second
+from chainplan.values.solves import system_matrix
 
 
 def read_npz(path: str) -> dict[str, Array]:
@@ -52,7 +54,8 @@ def load_npz(path: str, problem: Problem) -> dict[str, Array]:
     faults = [f"{path}: {text}" for text in (*_faults(arrays, graph), *_second_faults(seconds, graph, problem.second))]
     if faults:
         raise ExecutionError("\n".join(faults))
-    used = {e.name: arrays[e.name] for e in graph.useful if e.name in arrays} | seconds
+    names = (*(e.name for e in graph.useful), *(block.name for block in _blocks(graph)))
+    used = {name: arrays[name] for name in names if name in arrays} | seconds
     common = common_dtype(used.values())
     if common.kind in "iu" and common.itemsize < 8:
         common = np.dtype(np.int64)
@@ -80,18 +83,28 @@ def _second_faults(seconds: Mapping[str, Array], graph: Graph, asked: SecondOrde
 
 def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
     """Yield everything that keeps arrays from being the Jacobians of a graph."""
-    for name in arrays.keys() - {e.name for e in graph.elementals}:
-        hint = did_you_mean(name, (e.name for e in graph.elementals))
+    known = {*(e.name for e in graph.elementals), *(block.name for block in _blocks(graph))}
+    for name in arrays.keys() - known:
+        hint = did_you_mean(name, known)
         yield f"'{name}' is no elemental of the problem. {hint}".rstrip()
     for e in graph.useful:
         try:
             if e.explicit:
                 stored(graph.declared[e.name], arrays.get(e.name))
+            elif e.implicit is not None and e.name not in arrays:
+                system_matrix(e.implicit, arrays)
             elif e.name in arrays:
                 matrix_free(e, arrays[e.name])
             else:
                 yield f"no array for '{e.name}'; expected one of {e.block.rows} x {e.block.cols}."
-            if e.name in arrays and not np.isfinite(arrays[e.name]).all():
-                yield f"the array for '{e.name}' has infinite or undefined entries; expected finite numbers."
+            inner = () if e.implicit is None else (block.name for block in e.implicit.blocks)
+            for name in (e.name, *inner):
+                if name in arrays and not np.isfinite(arrays[name]).all():
+                    yield f"the array for '{name}' has infinite or undefined entries; expected finite numbers."
         except ExecutionError as error:
             yield str(error)
+
+
+def _blocks(graph: Graph) -> tuple[ResidualBlock, ...]:
+    """Return the blocks of all systems between inputs and outputs."""
+    return tuple(block for e in graph.solves if e.implicit is not None for block in e.implicit.blocks)

@@ -80,8 +80,13 @@ def sensitivity(problem: Problem, free: FreeVertices, replanner: Replanner, now:
 
 
 def savings(problem: Problem, name: str, replanner: Replanner, now: ReplannedOptimum) -> Iterator[ElementalSaving]:
-    """Yield the optima with an elemental that is sparser, or explicit instead of matrix-free, or half as dear."""
+    """Yield the optima with an elemental that is sparser, or explicit instead of matrix-free, or half as dear.
+
+    There are none of an implicit system, whose prices follow from its blocks.
+    """
     e = problem.graph.declared[name]
+    if e.implicit is not None:
+        return
     known: list[ReplannedOptimum] = []
     for words, other in _sparser(e):
         known.append(replanner.easier(exchanged(problem, other), now, *known))

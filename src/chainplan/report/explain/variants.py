@@ -35,7 +35,9 @@ def free_sizes(problem: Problem) -> tuple[list[FreeVertices], list[str]]:
         return v
 
     for e in graph.elementals:
-        if e.source not in group or e.target not in group or isinstance(e.block.structure, Dense):
+        if e.source not in group or e.target not in group:
+            continue
+        if isinstance(e.block.structure, Dense) and e.implicit is None:
             continue
         plain[e.source] = plain[e.target] = False
         if isinstance(e.block.structure, OnDiagonal | Banded) and e.block.rows == e.block.cols:

@@ -12,6 +12,7 @@ from chainplan.plans.result import Result, baseline_text
 from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Advance, Decompress, Step, Store, Write
 from chainplan.plans.typed import Typed
+from chainplan.problem.cost import factor_price
 from chainplan.problem.problem import Problem
 from chainplan.problem.units import in_fma, unit_text
 from chainplan.report.words.gantt import chart, transfer_lines
@@ -22,6 +23,7 @@ from chainplan.structures.counts import longest
 CLAIMED_NOTE = "claimed by the file"
 """Said of what a plan file says about other plans, as long as nothing has proven it again."""
 MAX_TABLE_STEPS = 60
+MAX_NAMED_SOLVES = 4
 
 
 def table(result: Result, most_steps: int | None = MAX_TABLE_STEPS) -> str:
@@ -61,6 +63,7 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
     else:
         said = "on all machines together" if shared else proof(result)
         rows.append(("cost", f"{price:,} {unit}", f"{said}, by {result.solver} in {took}"))
+    rows += _factor_rows(result)
     rows += _product_rows(result)
     baselines = result.baselines if in_fma(result.problem) else result.price_baselines
     for label, other in baselines.named().items():
@@ -100,6 +103,17 @@ def headline(result: Result) -> list[tuple[str, str, str]]:
         orders += [(program.name, program_text(result.plan, program)) for program in first]
         rows += [(name, order, "") for name, order in orders if order is not None]
     return rows
+
+
+def _factor_rows(result: Result) -> list[tuple[str, str, str]]:
+    """Say what factoring the implicit systems costs, in every plan; the list is empty where there are none."""
+    graph, cost = result.problem.graph, result.problem.cost
+    if not graph.solves:
+        return []
+    names = ", ".join(e.name for e in graph.solves[:MAX_NAMED_SOLVES])
+    more = ", ..." if len(graph.solves) > MAX_NAMED_SOLVES else ""
+    comment = f"of the cost, once in every plan, holds {graph.factor_elements:,} elements: {names}{more}"
+    return [("factors", f"{factor_price(graph, cost):,} {unit_text(result.problem)}", comment)]
 
 
 def _product_rows(result: Result) -> list[tuple[str, str, str]]:
