@@ -11,19 +11,8 @@ from collections.abc import Iterator
 from itertools import product
 
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import (
-    Accumulate,
-    Advance,
-    Load,
-    Multiply,
-    Output,
-    Plan,
-    Propagate,
-    Restore,
-    StateStep,
-    Step,
-    Store,
-)
+from chainplan.plans.state_steps import Advance, Restore, StateStep, Store
+from chainplan.plans.steps import Accumulate, Load, Multiply, Output, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 

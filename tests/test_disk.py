@@ -15,7 +15,8 @@ from chainplan.errors import PlanError, SolverError
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Advance, Plan, Read, Restore, Step, Store, Write
+from chainplan.plans.state_steps import Advance, Read, Restore, Store, Write
+from chainplan.plans.steps import Plan, Step
 from chainplan.problem.problem import Problem
 from chainplan.solvers.checkpoint import ReversalAction, forward_steps
 from chainplan.solvers.checkpoint.reversal_chain import ExtensionWay, ReversalChain

@@ -27,7 +27,8 @@ from chainplan.plans.classes import SECOND_PRODUCTS
 from chainplan.plans.product_orders import baseline_plan, baselines_for
 from chainplan.plans.replay import replay
 from chainplan.plans.second_elimination import SecondElimination, products_plan
-from chainplan.plans.steps import Add, ApplySecond, Contract, Direction, Multiply, Plan, Propagate, Step
+from chainplan.plans.second_steps import ApplySecond, Contract
+from chainplan.plans.steps import Add, Direction, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products

@@ -25,7 +25,8 @@ from chainplan.plans.classes import GROUPS, SWEPT_GROUPS
 from chainplan.plans.product_orders import BASELINES, baseline_plan, baseline_price
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Result
-from chainplan.plans.steps import Direction, Load, Multiply, Output, Plan, ProductProgram, ProgramResult, Seed, Store
+from chainplan.plans.state_steps import Store
+from chainplan.plans.steps import Direction, Load, Multiply, Output, Plan, ProductProgram, ProgramResult, Seed
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products

@@ -20,7 +20,8 @@ from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.replay import replay
 from chainplan.plans.result import Outcome
-from chainplan.plans.steps import Advance, Load, Multiply, Output, Plan, Propagate, Restore, Step, Store
+from chainplan.plans.state_steps import Advance, Restore, Store
+from chainplan.plans.steps import Load, Multiply, Output, Plan, Propagate, Step
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem

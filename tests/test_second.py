@@ -27,7 +27,8 @@ from chainplan.plans.check import check
 from chainplan.plans.classes import SECOND_BRACKETINGS, SECOND_SHARED
 from chainplan.plans.product_orders import BASELINES, baseline_plan
 from chainplan.plans.result import Result
-from chainplan.plans.steps import Add, Contract, Load, LoadSecond, Multiply, Plan, SecondOutput, Step
+from chainplan.plans.second_steps import Contract, LoadSecond
+from chainplan.plans.steps import Add, Load, Multiply, Plan, SecondOutput, Step
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.mixed_second import OwnSecond
 from chainplan.problem.problem import Problem

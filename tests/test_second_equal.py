@@ -17,8 +17,9 @@ from chainplan.io.read import from_spec
 from chainplan.planner import plan
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import check
+from chainplan.plans.second_steps import ApplySecond, LoadSecond
 from chainplan.plans.sharing import shared
-from chainplan.plans.steps import Again, ApplySecond, LoadSecond
+from chainplan.plans.steps import Again
 from chainplan.problem.cost import FMA
 from chainplan.validation.second_reference import reference_second_derivatives
 from chainplan.values.second import draw_all

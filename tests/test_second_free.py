@@ -26,7 +26,8 @@ from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.second_colours import SecondColours, TakenSides, calls_of, colours_for, second_misfit
 from chainplan.plans.second_elimination import SecondElimination, elimination_plan
-from chainplan.plans.steps import ApplySecond, Load, LoadSecond, Plan, SecondOutput, Step
+from chainplan.plans.second_steps import ApplySecond, LoadSecond
+from chainplan.plans.steps import Load, Plan, SecondOutput, Step
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.second import ElementalSecond, SecondOrder

@@ -25,7 +25,8 @@ from chainplan.plans.bound import Status
 from chainplan.plans.check import check
 from chainplan.plans.classes import SECOND_ELIMINATION
 from chainplan.plans.second_elimination import SecondElimination, elimination_plan
-from chainplan.plans.steps import Add, Contract, Exchange, Load, LoadSecond, Plan, SecondOutput, Step
+from chainplan.plans.second_steps import Contract, Exchange, LoadSecond
+from chainplan.plans.steps import Add, Load, Plan, SecondOutput, Step
 from chainplan.problem.mixed_second import MixedSecond
 from chainplan.problem.problem import Problem
 from chainplan.problem.second import ElementalSecond, SecondOrder

@@ -20,7 +20,8 @@ import chainplan
 from chainplan.distributed.executors.pool import PoolExecutor
 from chainplan.errors import ExecutionError
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Advance, Plan, Read
+from chainplan.plans.state_steps import Advance, Read
+from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph
 from chainplan.tradeoff import pareto
 from chainplan.values.draw import draw

@@ -10,29 +10,21 @@ from typing import NamedTuple, get_type_hints
 import pytest
 
 from chainplan.io.plan_file_fields import FIELDS
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, Given, LoadSecond
+from chainplan.plans.state_steps import Advance, Read, Restore, Store, Write
 from chainplan.plans.steps import (
     STEP_KINDS,
     Accumulate,
     Add,
-    Advance,
     Again,
-    ApplySecond,
-    Contract,
     Decompress,
     Direction,
-    Exchange,
-    Given,
     Interpreter,
     Load,
-    LoadSecond,
     Multiply,
     Propagate,
-    Read,
-    Restore,
     Seed,
     Step,
-    Store,
-    Write,
     word_of,
 )
 from chainplan.problem.graph import Mode

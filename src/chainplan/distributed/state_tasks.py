@@ -30,7 +30,8 @@ from chainplan.execution.lowering import PlanRun
 from chainplan.execution.whole_numbers import guarded
 from chainplan.kernels.storage import HeldValues
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.steps import Accumulate, Advance, Load, Plan, Propagate, Read, Restore, Step, Store, Write
+from chainplan.plans.state_steps import Advance, Read, Restore, Store, Write
+from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, Step
 from chainplan.values.primal import Primal
 
 

@@ -38,30 +38,22 @@ from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.replay import Replay, SeededColours, colouring_from, sides_of
 from chainplan.plans.second_colours import SecondColours
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, Given, LoadSecond
+from chainplan.plans.state_steps import Advance, Read, Restore, Store, Write
 from chainplan.plans.states import StateSpan, spans
 from chainplan.plans.steps import (
     Accumulate,
     Add,
-    Advance,
     Again,
     Application,
-    ApplySecond,
-    Contract,
     Decompress,
     Direction,
-    Exchange,
-    Given,
     Interpreter,
     Load,
-    LoadSecond,
     Multiply,
     Plan,
     Propagate,
-    Read,
-    Restore,
     Seed,
-    Store,
-    Write,
 )
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.problem.mixed_second import OwnSecond

@@ -28,7 +28,8 @@ from chainplan.kernels.dispatch import picks
 from chainplan.kernels.products import product_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.replay import replay
-from chainplan.plans.steps import Add, ApplySecond, Contract, Direction, Multiply, Plan, Propagate, Step
+from chainplan.plans.second_steps import ApplySecond, Contract
+from chainplan.plans.steps import Add, Direction, Multiply, Plan, Propagate, Step
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.problem.mixed_second import OwnSecond
 from chainplan.structures import Block, Identity, NegatedIdentity, Zero

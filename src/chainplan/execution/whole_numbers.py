@@ -19,20 +19,9 @@ from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun, StepKernel
 from chainplan.kernels.storage import HeldValues
-from chainplan.plans.steps import (
-    Again,
-    Application,
-    ApplySecond,
-    Decompress,
-    Direction,
-    Given,
-    Load,
-    LoadSecond,
-    Seed,
-    StateStep,
-    Step,
-    word_of,
-)
+from chainplan.plans.second_steps import ApplySecond, Given, LoadSecond
+from chainplan.plans.state_steps import StateStep
+from chainplan.plans.steps import Again, Application, Decompress, Direction, Load, Seed, Step, word_of
 from chainplan.values.jacobians import MatrixFree, MatrixFunction, is_sparse
 from chainplan.values.second_functions import SecondArrayFunction, SecondFunctions
 

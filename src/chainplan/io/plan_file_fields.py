@@ -29,7 +29,8 @@ from chainplan.io.spec_values import (
     whole,
 )
 from chainplan.plans.bound import Status
-from chainplan.plans.steps import STEP_KINDS, Add, Again, ApplySecond, Contract, Exchange, LoadSecond, Step, word_of
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, LoadSecond
+from chainplan.plans.steps import STEP_KINDS, Add, Again, Step, word_of
 from chainplan.problem.graph import Graph, Mode
 from chainplan.structures.second import Side
 

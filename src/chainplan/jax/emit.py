@@ -37,28 +37,20 @@ from chainplan.jax.trace import TraceEquation, read
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.kept_blocks import multiplying
 from chainplan.plans.replay import Replay, colouring_of
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, Given, LoadSecond
+from chainplan.plans.state_steps import Advance, Read, Restore, Store, Write
 from chainplan.plans.steps import (
     Accumulate,
     Add,
-    Advance,
     Again,
-    ApplySecond,
-    Contract,
     Decompress,
     Direction,
-    Exchange,
-    Given,
     Interpreter,
     Load,
-    LoadSecond,
     Multiply,
     Plan,
     Propagate,
-    Read,
-    Restore,
     Seed,
-    Store,
-    Write,
 )
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block

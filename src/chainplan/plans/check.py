@@ -32,33 +32,24 @@ from chainplan.plans.places import BlockPlaces
 from chainplan.plans.program_replay import ProgramReplay
 from chainplan.plans.replay import Replay, colouring_of
 from chainplan.plans.second_colours import SecondColours, TakenSides, second_misfit
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, Given, LoadSecond
 from chainplan.plans.second_terms import HeldPair, HeldPaths, TermLabels, held_terms, substituted_terms
+from chainplan.plans.state_steps import STATE_STEP_KINDS, Advance, Read, Restore, Store, Write
 from chainplan.plans.states import spans
 from chainplan.plans.steps import (
-    STATE_STEP_KINDS,
     Accumulate,
     Add,
-    Advance,
     Again,
-    ApplySecond,
-    Contract,
     Decompress,
     Direction,
-    Exchange,
-    Given,
     Interpreter,
     Load,
-    LoadSecond,
     Multiply,
     Plan,
     Planned,
     ProductProgram,
     Propagate,
-    Read,
-    Restore,
     Seed,
-    Store,
-    Write,
     plan_of,
 )
 from chainplan.plans.typed import VECTOR_SIDE

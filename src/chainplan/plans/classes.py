@@ -11,19 +11,8 @@ from collections.abc import Sequence
 
 from chainplan.plans.bound import AFTER_ACCUMULATION
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.steps import (
-    Accumulate,
-    Again,
-    Contract,
-    Decompress,
-    Direction,
-    Load,
-    LoadSecond,
-    Multiply,
-    Plan,
-    Propagate,
-    Seed,
-)
+from chainplan.plans.second_steps import Contract, LoadSecond
+from chainplan.plans.steps import Accumulate, Again, Decompress, Direction, Load, Multiply, Plan, Propagate, Seed
 from chainplan.plans.typed import Typed
 from chainplan.problem.problem import Problem
 from chainplan.structures.second import Side

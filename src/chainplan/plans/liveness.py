@@ -7,16 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chainplan.plans.steps import (
-    APPLICATION_KINDS,
-    STATE_STEP_KINDS,
-    Accumulate,
-    Again,
-    ApplySecond,
-    Plan,
-    Propagate,
-    Step,
-)
+from chainplan.plans.second_steps import ApplySecond
+from chainplan.plans.state_steps import STATE_STEP_KINDS
+from chainplan.plans.steps import APPLICATION_KINDS, Accumulate, Again, Plan, Propagate, Step
 from chainplan.problem.graph import Mode
 
 

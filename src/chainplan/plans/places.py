@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
-from chainplan.plans.steps import Accumulate, Again, ApplySecond, Load, LoadSecond, Propagate, Step
+from chainplan.plans.second_steps import ApplySecond, LoadSecond
+from chainplan.plans.steps import Accumulate, Again, Load, Propagate, Step
 from chainplan.problem.graph import Elemental, Graph
 
 MAX_AGAIN_DEPTH = 100

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from chainplan.errors import PlanError
 from chainplan.errors.arguments import describe
 from chainplan.plans.liveness import evaluates, last_uses, tape_spans
+from chainplan.plans.second_steps import SecondStep
 from chainplan.plans.steps import (
     PROGRAM_STEP_KINDS,
     STEP_KINDS,
@@ -23,7 +24,6 @@ from chainplan.plans.steps import (
     Load,
     Plan,
     ProductProgram,
-    SecondStep,
     word_of,
 )
 from chainplan.plans.typed import SIDE_ENDS, VECTOR_SIDE, Broken, Typed, Typing

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, Given, LoadSecond
+from chainplan.plans.state_steps import StateStep
 from chainplan.plans.steps import (
     Accumulate,
     Add,
     Again,
-    ApplySecond,
-    Contract,
     Decompress,
     Direction,
-    Exchange,
-    Given,
     Load,
-    LoadSecond,
     Multiply,
     Output,
     Plan,
@@ -24,7 +21,6 @@ from chainplan.plans.steps import (
     Propagate,
     SecondOutput,
     Seed,
-    StateStep,
     Step,
 )
 from chainplan.problem.graph import Graph, Mode

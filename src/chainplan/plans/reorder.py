@@ -14,7 +14,8 @@ from heapq import heappop, heappush
 from chainplan._util.digraph import reachable
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates, tape_spans
-from chainplan.plans.steps import Again, Application, Given, Load, LoadSecond, Plan, Step
+from chainplan.plans.second_steps import Given, LoadSecond
+from chainplan.plans.steps import Again, Application, Load, Plan, Step
 from chainplan.problem.graph import Graph, Mode
 
 MAX_REORDERED_STEPS = 3000

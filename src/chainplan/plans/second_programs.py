@@ -21,9 +21,10 @@ from typing import NamedTuple
 
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.second_open import EdgePair, applied_price, jacobian_price, late_price, second_price
+from chainplan.plans.second_steps import ApplySecond
 from chainplan.plans.second_weighted import WaitingSecond
 from chainplan.plans.second_writer import FreeSecond, HeldJacobian, HeldSecond
-from chainplan.plans.steps import ApplySecond, Plan
+from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.second import SecondOrder
 from chainplan.structures.second import SecondBlock, Side

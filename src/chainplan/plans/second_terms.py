@@ -21,7 +21,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
-from chainplan.plans.steps import Add, Again, ApplySecond, Contract, Exchange, LoadSecond, Multiply, Propagate, Step
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, LoadSecond
+from chainplan.plans.steps import Add, Again, Multiply, Propagate, Step
 from chainplan.problem.graph import Graph, Mode
 from chainplan.structures.second import Side
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from chainplan.plans.accumulations import cheapest_mode
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.second_colours import TakenSides, calls_of, colours_for, product_on_sides
-from chainplan.plans.steps import ApplySecond
+from chainplan.plans.second_steps import ApplySecond
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.problem.mixed_second import OwnSecond

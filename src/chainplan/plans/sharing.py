@@ -17,17 +17,13 @@ from typing import NamedTuple
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.places import MAX_AGAIN_DEPTH, BlockPlaces, moved_to
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, Given, LoadSecond
 from chainplan.plans.steps import (
     Accumulate,
     Add,
     Again,
-    ApplySecond,
-    Contract,
     Decompress,
-    Exchange,
-    Given,
     Load,
-    LoadSecond,
     Multiply,
     Plan,
     ProductProgram,

@@ -18,29 +18,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from chainplan.errors import PlanError
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, Given, LoadSecond
+from chainplan.plans.state_steps import Advance, Read, Restore, Store, Write
 from chainplan.plans.steps import (
     Accumulate,
     Add,
-    Advance,
     Again,
-    ApplySecond,
-    Contract,
     Decompress,
     Direction,
-    Exchange,
-    Given,
     Interpreter,
     Load,
-    LoadSecond,
     Multiply,
     Plan,
     Propagate,
-    Read,
-    Restore,
     Seed,
     Step,
-    Store,
-    Write,
     require_step,
 )
 from chainplan.problem.graph import Elemental, Graph

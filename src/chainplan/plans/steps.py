@@ -8,33 +8,28 @@ plan whose steps have other numbers (`renumbered`), and which method of an `Inte
 Interpreters say what a step means, one for each purpose: what it makes and costs, which paths it counts, which kernel
 runs it. Each has a method for every kind, so that none can be forgotten.
 
-Steps for second derivatives stand among the others: `LoadSecond`, `ApplySecond` and `Contract` make blocks of rows x
-cols x cols, `Add` adds these as well, and all first-order blocks that they read are made by the same steps as those of
-a Jacobian, so that a block which several of them read is made and paid once.
-
-Where a plan evaluates the chain itself, instead of taking the states at which it is linearised as given, there is one
-*working state*, which is that of the input at first: `Advance` moves it on, `Store` keeps it, `Restore` fetches it (see
-`states`); `Write` and `Read` do the same on disk, at a price. These steps are numbered like all others and make no
-block.
+Steps for second derivatives, and those that move states where a plan evaluates the chain itself, stand among the others
+and are numbered like all of them. They have files of their own, `second_steps` and `state_steps`, each with the part of
+an `Interpreter` that handles them.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Generic, NamedTuple, Protocol, TypeVar, get_args
+from typing import NamedTuple, Protocol, get_args
 
 from chainplan._util.byte_cache import bytes_of
 from chainplan.errors import PlanError
 from chainplan.errors.arguments import describe, expect, refuse
+from chainplan.plans.second_steps import SecondInterpreter, SecondStep
+from chainplan.plans.state_steps import StateInterpreter, StateStep
+from chainplan.plans.step_types import StepPlaces, VisitResult
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.second import SecondOrder
-from chainplan.structures.second import Side
 
-StepPlaces = Mapping[int, int]
-"""The position of each step of a plan in another plan."""
 BYTES_PER_STEP = 1000
 """Bytes of a step and of its part of the replay, without colours and patterns."""
 
@@ -43,9 +38,6 @@ MAX_DECOMPRESSED_LINES = 1_000_000
 """Rows or columns of the largest block that is decompressed."""
 MAX_DECOMPRESSED_NONZEROS = 4_000_000
 """Nonzeros of the largest block that is decompressed."""
-
-
-VisitResult = TypeVar("VisitResult")
 
 
 class Load(NamedTuple):
@@ -190,81 +182,6 @@ class Again(NamedTuple):
         return interpreter.again(self)
 
 
-class Advance(NamedTuple):
-    """Evaluate an elemental: the working state goes from its source to its target."""
-
-    elemental: str
-
-    def operands(self) -> tuple[int, ...]:
-        return ()
-
-    def renumbered(self, place: StepPlaces) -> Advance:
-        return self
-
-    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
-        return interpreter.advance(self)
-
-
-class Store(NamedTuple):
-    """Keep the working state, which is that of `vertex`, until it is restored for the last time."""
-
-    vertex: str
-
-    def operands(self) -> tuple[int, ...]:
-        return ()
-
-    def renumbered(self, place: StepPlaces) -> Store:
-        return self
-
-    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
-        return interpreter.store(self)
-
-
-class Restore(NamedTuple):
-    """Make the state of `vertex`, which was stored or is the input, the working state."""
-
-    vertex: str
-
-    def operands(self) -> tuple[int, ...]:
-        return ()
-
-    def renumbered(self, place: StepPlaces) -> Restore:
-        return self
-
-    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
-        return interpreter.restore(self)
-
-
-class Write(NamedTuple):
-    """Copy the working state, which is that of `vertex`, to disk, where it is until it is read for the last time."""
-
-    vertex: str
-
-    def operands(self) -> tuple[int, ...]:
-        return ()
-
-    def renumbered(self, place: StepPlaces) -> Write:
-        return self
-
-    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
-        return interpreter.write(self)
-
-
-class Read(NamedTuple):
-    """Make the state of `vertex`, which is on disk, the working state."""
-
-    vertex: str
-
-    def operands(self) -> tuple[int, ...]:
-        return ()
-
-    def renumbered(self, place: StepPlaces) -> Read:
-        return self
-
-    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
-        return interpreter.read(self)
-
-
 class Direction(NamedTuple):
     """The vector of a product: a column of directions at an input (tangent), or a row of weights at an output.
 
@@ -284,124 +201,10 @@ class Direction(NamedTuple):
         return interpreter.direction(self)
 
 
-class LoadSecond(NamedTuple):
-    """Take the second derivative of an elemental, of rows x cols x cols, or of a vertex by two of its arguments."""
-
-    elemental: str
-
-    def operands(self) -> tuple[int, ...]:
-        return ()
-
-    def renumbered(self, place: StepPlaces) -> LoadSecond:
-        return self
-
-    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
-        return interpreter.load_second(self)
-
-
-class ApplySecond(NamedTuple):
-    """The second derivative of a matrix-free elemental, along blocks on some of its sides, by one call for each line.
-
-    A tangent makes F''[on_left, on_right], with one call for each pair of their columns, and of pairs of one block with
-    itself for those with j <= k. An adjoint makes on_rows · F''[·, on_right], with one call for each row and column. An
-    identity stands where there is no block: its columns and, for adjoints, its rows are added up that have
-    one colour. Adjoints have colours of the columns where both column sides are open, those of one group of rows after
-    the other.
-    """
-
-    elemental: str
-    mode: Mode
-    on_rows: int | None = None
-    on_left: int | None = None
-    on_right: int | None = None
-    row_colours: tuple[int, ...] = ()
-    colours: tuple[int, ...] = ()
-
-    def operands(self) -> tuple[int, ...]:
-        return tuple(arg for arg in (self.on_rows, self.on_left, self.on_right) if arg is not None)
-
-    def renumbered(self, place: StepPlaces) -> ApplySecond:
-        rows, left, right = (None if arg is None else place[arg] for arg in self[2:5])
-        return self._replace(on_rows=rows, on_left=left, on_right=right)
-
-    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
-        return interpreter.apply_second(self)
-
-
-class Contract(NamedTuple):
-    """A second-order block with one of its sides, or both column sides, multiplied by `block`; added onto `onto`.
-
-    The rows are multiplied by a block on the left of them, the column sides by one on the right. Where the result is
-    `symmetric` and the step says so, only the entries above the diagonal are computed, and copied below it: on the rows
-    or both column sides of a symmetric block, and on the left side where `second` is a symmetric block that the same
-    block was multiplied onto on the right.
-    """
-
-    second: int
-    block: int
-    side: Side
-    symmetric: bool
-    onto: int | None = None
-
-    def operands(self) -> tuple[int, ...]:
-        second, block, _, _, onto = self
-        return (second, block) if onto is None else (second, block, onto)
-
-    def renumbered(self, place: StepPlaces) -> Contract:
-        onto = None if self.onto is None else place[self.onto]
-        return Contract(place[self.second], place[self.block], self.side, self.symmetric, onto)
-
-    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
-        return interpreter.contract(self)
-
-
-class Exchange(NamedTuple):
-    """A second-order block with its column sides exchanged, which costs nothing.
-
-    Added to the block itself it makes a symmetric one.
-    """
-
-    second: int
-
-    def operands(self) -> tuple[int, ...]:
-        return (self.second,)
-
-    def renumbered(self, place: StepPlaces) -> Exchange:
-        return Exchange(place[self.second])
-
-    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
-        return interpreter.exchange(self)
-
-
-class Given(NamedTuple):
-    """What the caller gives for a side of the second derivative: a row of weights, or a column for each direction.
-
-    It is 1 x size(vertex) on the rows, at an output, and size(vertex) x directions on a column side, at an input.
-    """
-
-    vertex: str
-    side: Side
-
-    def operands(self) -> tuple[int, ...]:
-        return ()
-
-    def renumbered(self, place: StepPlaces) -> Given:
-        return self
-
-    def accept(self, interpreter: Interpreter[VisitResult]) -> VisitResult:
-        return interpreter.given(self)
-
-
 Application = Accumulate | Propagate
 """The steps that call a function of a matrix-free elemental; an adjoint needs its tape."""
-StateStep = Advance | Store | Restore | Write | Read
-"""The steps that move states and make no block."""
-STATE_STEP_KINDS: frozenset[type] = frozenset(get_args(StateStep))
-"""The kinds of these steps; `kind in ...` is many times faster than isinstance, and plans have millions of steps."""
 APPLICATION_KINDS: frozenset[type] = frozenset(get_args(Application))
 """The kinds of steps that are applications."""
-SecondStep = LoadSecond | ApplySecond | Contract | Exchange | Given
-"""The steps that stand in plans for second derivatives alone."""
 Step = Load | Application | Multiply | Add | Seed | Decompress | Again | Direction | SecondStep | StateStep
 PROGRAM_STEP_KINDS: frozenset[type] = frozenset(
     get_args(Load | Application | Multiply | Add | Again | Direction | SecondStep)
@@ -417,7 +220,7 @@ def word_of(kind: type[Step]) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__).removeprefix("_")
 
 
-class Interpreter(ABC, Generic[VisitResult]):
+class Interpreter(SecondInterpreter[VisitResult], StateInterpreter[VisitResult]):
     """The meaning of every kind of step for one purpose; `step.accept(interpreter)` calls the method of its kind.
 
     An interpreter that lacks a kind cannot be instantiated, and type checkers refuse it.
@@ -449,36 +252,6 @@ class Interpreter(ABC, Generic[VisitResult]):
 
     @abstractmethod
     def direction(self, step: Direction) -> VisitResult: ...
-
-    @abstractmethod
-    def load_second(self, step: LoadSecond) -> VisitResult: ...
-
-    @abstractmethod
-    def apply_second(self, step: ApplySecond) -> VisitResult: ...
-
-    @abstractmethod
-    def contract(self, step: Contract) -> VisitResult: ...
-
-    @abstractmethod
-    def exchange(self, step: Exchange) -> VisitResult: ...
-
-    @abstractmethod
-    def given(self, step: Given) -> VisitResult: ...
-
-    @abstractmethod
-    def advance(self, step: Advance) -> VisitResult: ...
-
-    @abstractmethod
-    def store(self, step: Store) -> VisitResult: ...
-
-    @abstractmethod
-    def restore(self, step: Restore) -> VisitResult: ...
-
-    @abstractmethod
-    def write(self, step: Write) -> VisitResult: ...
-
-    @abstractmethod
-    def read(self, step: Read) -> VisitResult: ...
 
 
 def require_step(position: int, step: object) -> None:

@@ -12,31 +12,23 @@ from typing import Literal, NamedTuple
 from chainplan.errors.arguments import describe
 from chainplan.plans.places import MAX_AGAIN_DEPTH, BlockPlaces
 from chainplan.plans.second_colours import SecondColours, TakenSides, calls_of, product_on_sides, unfit_colours
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, Given, LoadSecond
+from chainplan.plans.state_steps import Advance, Read, Restore, Store, Write
 from chainplan.plans.steps import (
     MAX_DECOMPRESSED_LINES,
     MAX_DECOMPRESSED_NONZEROS,
     Accumulate,
     Add,
-    Advance,
     Again,
     Application,
-    ApplySecond,
-    Contract,
     Decompress,
     Direction,
-    Exchange,
-    Given,
     Interpreter,
     Load,
-    LoadSecond,
     Multiply,
     Propagate,
-    Read,
-    Restore,
     Seed,
     Step,
-    Store,
-    Write,
 )
 from chainplan.problem.cost import CostModel
 from chainplan.problem.graph import Elemental, Graph, Mode

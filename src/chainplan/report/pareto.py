@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from chainplan._util.bytesize import bytes_text
-from chainplan.plans.steps import Advance, Store
+from chainplan.plans.state_steps import Advance, Store
 from chainplan.report.words.table import columns, describe
 from chainplan.tradeoff import Pareto
 

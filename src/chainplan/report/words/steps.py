@@ -5,30 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from chainplan.plans.liveness import kept
+from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, Given, LoadSecond
+from chainplan.plans.state_steps import Advance, Read, Restore, Store, Write
 from chainplan.plans.steps import (
     Accumulate,
     Add,
-    Advance,
     Again,
-    ApplySecond,
-    Contract,
     Decompress,
     Direction,
-    Exchange,
-    Given,
     Interpreter,
     Load,
-    LoadSecond,
     Multiply,
     Plan,
     ProductProgram,
     Propagate,
-    Read,
-    Restore,
     Seed,
     Step,
-    Store,
-    Write,
 )
 from chainplan.problem.graph import Mode
 from chainplan.structures.second import Side

@@ -10,7 +10,8 @@ from chainplan.plans.program_replay import kept_elements
 from chainplan.plans.ratios import gap_text, ratio_text
 from chainplan.plans.result import Result, baseline_text
 from chainplan.plans.schedule import Schedule
-from chainplan.plans.steps import Advance, Decompress, Step, Store, Write
+from chainplan.plans.state_steps import Advance, Store, Write
+from chainplan.plans.steps import Decompress, Step
 from chainplan.plans.typed import Typed
 from chainplan.problem.cost import factor_price
 from chainplan.problem.problem import Problem

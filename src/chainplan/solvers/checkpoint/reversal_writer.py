@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.steps import Advance, Read, Restore, Store, Write
+from chainplan.plans.state_steps import Advance, Read, Restore, Store, Write
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph, Mode
 from chainplan.solvers.chain.derivation import leaf_options

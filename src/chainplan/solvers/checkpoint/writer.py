@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from chainplan.plans.compressed_sweep import CompressedSweep, write_sweep
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.steps import Advance, Plan, Restore, Store
+from chainplan.plans.state_steps import Advance, Restore, Store
+from chainplan.plans.steps import Plan
 from chainplan.problem.graph import Graph, Mode
 from chainplan.solvers.checkpoint.fronts import FrontPoint
 from chainplan.solvers.checkpoint.grammar import TaskRule
