@@ -21,7 +21,7 @@ import pytest
 
 import chainplan
 from chainplan.costs.timed import WEIGHTED_COST
-from chainplan.distributed import checkpoint, cluster
+from chainplan.distributed import checkpoint, task_plan
 from chainplan.distributed.checkpoint import MANIFEST_NAME, block_files
 from chainplan.distributed.executors.pool import PoolExecutor
 from chainplan.distributed.fingerprints import file_fingerprint, fingerprint
@@ -89,7 +89,7 @@ def test_the_integers_of_a_serial_run_from_any_blocks(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every block is written; a third of the files at a time is taken away."""
-    monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", 0)
+    monkeypatch.setattr(task_plan, "MAX_FUSED_NANOSECONDS", 0)
     monkeypatch.setattr(checkpoint, "NANOSECONDS_PER_FILE", -1)
     monkeypatch.setattr(checkpoint, "NANOSECONDS_PER_BYTE", 0)
     monkeypatch.setattr(PoolExecutor, "limit", lambda executor: (None, 2000)[seed % 2])

@@ -184,7 +184,7 @@ BAD_INPUT = (
     (["plan", SEED, "--machines", "-1"], "not in the range"),
     (["plan", SEED, "--machines", "abc"], "not a valid integer"),
     (["plan", SEED, "--machines", "2.5"], "not a valid integer"),
-    (["plan", SEED, "--machines", "2", "--search", "dask"], "--machines is for --search here"),
+    (["plan", SEED, "--machines", "2", "--search", "dask"], "--machines and --bandwidth are for --search here"),
     (["plan", SEED, "--format", "svg"], "expected --machines P"),
     (["plan", SEED, "--format", "trace"], "expected --machines P"),
     (["plan", SEED, "--budget", "nan"], "no number of seconds"),

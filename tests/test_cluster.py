@@ -27,7 +27,7 @@ distributed = pytest.importorskip("distributed")
 
 import chainplan  # noqa: E402
 from chainplan.costs.timed import WEIGHTED_COST  # noqa: E402
-from chainplan.distributed import cluster, inputs, submission  # noqa: E402
+from chainplan.distributed import inputs, submission, task_plan  # noqa: E402
 from chainplan.distributed.executors import dask_cluster  # noqa: E402
 from chainplan.distributed.executors.dask_cluster import DaskExecutor  # noqa: E402
 from chainplan.distributed.fuse import grouped  # noqa: E402
@@ -137,7 +137,7 @@ def test_branches_of_modules_run_beside_each_other() -> None:
 
 @pytest.mark.parametrize("seed", range(25))
 def test_the_integers_of_a_serial_run(client: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", (0, 20_000_000)[seed % 2])
+    monkeypatch.setattr(task_plan, "MAX_FUSED_NANOSECONDS", (0, 20_000_000)[seed % 2])
     problem = random_problem(seed)
     result = plan(problem, budget=0.1)
     assert result.plan is not None
@@ -167,7 +167,7 @@ class _Module:
 
 
 def test_a_killed_worker_changes_nothing(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", 0)
+    monkeypatch.setattr(task_plan, "MAX_FUSED_NANOSECONDS", 0)
     sizes = [30, 25, 40, 35, 20, 45, 30]
     chain = [{"shape": [m, n], "tangent": m * n, "adjoint": 9 * m * n} for n, m in pairwise(sizes)]
     problem = chainplan.chain(chain)
@@ -189,7 +189,7 @@ def test_a_killed_worker_changes_nothing(client: Any, tmp_path: Path, monkeypatc
 def test_arrays_that_a_killed_worker_held_are_sent_again(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", 0)
+    monkeypatch.setattr(task_plan, "MAX_FUSED_NANOSECONDS", 0)
     monkeypatch.setattr(inputs, "MAX_INLINED_BYTES", 0)
     sizes = [30, 25, 40, 35, 20, 45, 30]
     chain = [{"shape": [m, n], **({"tangent": m * n} if i == 3 else {})} for i, (n, m) in enumerate(pairwise(sizes))]
@@ -680,6 +680,6 @@ def test_a_prepared_plan_runs_on_new_values(client: Any) -> None:
 
 
 def test_a_prepared_plan_is_one_task_with_small_values_inside() -> None:
-    tasks = _skeleton(plan(chain_problem([50] * 31)), None, cluster.MAX_FUSED_NANOSECONDS).tasks
+    tasks = _skeleton(plan(chain_problem([50] * 31)), None, task_plan.MAX_FUSED_NANOSECONDS).tasks
     assert len(tasks) == 1
     assert inputs.MAX_INLINED_BYTES > 30 * 50 * 50 * 8

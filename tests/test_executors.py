@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import chainplan
-from chainplan.distributed import cluster
+from chainplan.distributed import task_plan
 from chainplan.distributed.executors.base import ResultOf, SentTask
 from chainplan.distributed.executors.pool import PoolExecutor
 from chainplan.distributed.executors.registry import TASK_BACKENDS
@@ -44,7 +44,7 @@ HERE = sorted(set(TASK_BACKENDS) - {"dask"})
 def test_the_integers_of_a_serial_run(
     backend: str, seed: int, processes: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", (0, 20_000_000)[seed % 2])
+    monkeypatch.setattr(task_plan, "MAX_FUSED_NANOSECONDS", (0, 20_000_000)[seed % 2])
     problem = random_problem(seed)
     result = plan(problem, budget=0.1)
     values = draw(problem.graph, seed, np.int64)

@@ -15,7 +15,7 @@ import pytest
 from scipy.sparse import csr_array, issparse, load_npz, save_npz
 
 import chainplan
-from chainplan.distributed import cluster, inputs, worker_tasks
+from chainplan.distributed import inputs, task_plan, worker_tasks
 from chainplan.distributed.executors.dask_cluster import DaskExecutor
 from chainplan.distributed.split import Axis
 from chainplan.errors import ExecutionError
@@ -99,7 +99,7 @@ def test_references_on_a_cluster(
     client: Any, kind: str, limit: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a limit of 20 kB blocks of up to 11 kB are split, and parts of them are read."""
-    monkeypatch.setattr(cluster, "MAX_FUSED_NANOSECONDS", 0)
+    monkeypatch.setattr(task_plan, "MAX_FUSED_NANOSECONDS", 0)
     monkeypatch.setattr(DaskExecutor, "limit", lambda executor: limit)
     problem = chainplan.chain(SIZES)
     values = draw(problem.graph, 0, np.int64)

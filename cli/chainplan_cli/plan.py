@@ -127,7 +127,9 @@ def command(
     request = _Request(solver, budget, nodes, seed, objective, None if start is None else _saved(start))
     if search == "dask":
         if machines is not None or bandwidth is not None:
-            raise click.UsageError("--machines is for --search here; restarts are compared by cost. Leave one out.")
+            raise click.UsageError(
+                "--machines and --bandwidth are for --search here; restarts are compared by cost. Leave them out."
+            )
         result = _search_on_cluster(problem, request, restarts, scheduler)
     elif restarts is not None or scheduler is not None:
         raise click.UsageError("--restarts and --scheduler are for --search dask. Add it, or leave them out.")

@@ -1,1 +1,1 @@
-"""Plans and searches on a cluster of processes, by the library `distributed` of the extra `chainplan[dask]`."""
+"""Plans as tasks, and teams of searches: on a cluster of the extra `chainplan[dask]`, in pools, and on threads."""

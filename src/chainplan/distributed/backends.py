@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from distributed import Client
     from numpy.typing import DTypeLike
 
-    from chainplan.distributed.cluster import ClusterPlan
     from chainplan.distributed.submission import RunProgress
+    from chainplan.distributed.task_plan import TaskPlan
 
 NUMPY_BACKEND = "numpy"
 """The backend that runs step by step in this process."""
@@ -141,7 +141,7 @@ def execute(
     if backend == NUMPY_BACKEND and checkpoint is not None:
         backend = THREADS_BACKEND
     if _runs_tasks(backend):
-        from chainplan.distributed.cluster import execute as execute_tasks
+        from chainplan.distributed.task_plan import execute as execute_tasks
 
         outputs = execute_tasks(
             plan,
@@ -173,7 +173,7 @@ def prepare(
     backend: str = "numpy",
     scheduler: Client | Executor | str | None = None,
     seconds: Mapping[str, float] | None = None,
-) -> PreparedPlan | ClusterPlan:
+) -> PreparedPlan | TaskPlan:
     """Make a plan ready to run again and again on new values of its elementals.
 
     Parameters
@@ -195,7 +195,7 @@ def prepare(
 
     Returns
     -------
-    PreparedPlan | ClusterPlan
+    PreparedPlan | TaskPlan
         A function of the elemental Jacobians by name, which may be called from several threads. That of backends of
         tasks takes `gather`, `to`, `progress` and `checkpoint` as `execute` does; `close()` takes the plan back.
 
@@ -216,7 +216,7 @@ def prepare(
     array([[6., 6.]])
     """
     if _runs_tasks(backend):
-        from chainplan.distributed.cluster import prepare as prepare_tasks
+        from chainplan.distributed.task_plan import prepare as prepare_tasks
 
         return prepare_tasks(
             plan, dense=dense, dtype=dtype, wrap=wrap, backend=backend, scheduler=scheduler, seconds=seconds

@@ -46,8 +46,6 @@ from chainplan.values.references import is_path, is_reference
 
 MAX_INLINED_BYTES = 4 * 2**20
 """Bytes of values that one run may put inside its tasks."""
-
-
 _PRIMAL = "the primal chain"
 """What is sent of a plan that evaluates states, in words."""
 
@@ -56,6 +54,10 @@ class GivenSource(NamedTuple):
     """What the caller gave, as it is sent to the task that makes of it what others read."""
 
     of: GivenPart
+
+
+SentArgument = GivenPart | GivenFunctions | GivenPrimal | GivenSource
+"""What a task reads that does not come from another task."""
 
 
 def demand_of(reads: Iterable[TaskArgument | GivenSource], run: PlanRun) -> TaskDemand:
@@ -69,10 +71,6 @@ def demand_of(reads: Iterable[TaskArgument | GivenSource], run: PlanRun) -> Task
             for name, amount in module.resources.items():
                 most[name] = max(amount, most.get(name, 0))
     return TaskDemand(tuple(sorted(most.items())), retries)
-
-
-SentArgument = GivenPart | GivenFunctions | GivenPrimal | GivenSource
-"""What a task reads that does not come from another task."""
 
 
 class OwnTask(NamedTuple):

@@ -1,4 +1,4 @@
-"""Outputs that stay on a cluster, or are written there: `gather=False` and `to=` of `chainplan.execute`.
+"""Outputs that stay on the workers, or are written there: `gather=False` and `to=` of `chainplan.execute`.
 
 What is done with an output is a task of the run like all others, so that it is repeated where a worker is lost.
 """

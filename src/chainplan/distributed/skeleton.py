@@ -1,4 +1,4 @@
-"""The tasks of a plan on a cluster, without any values: made once, however often the plan runs.
+"""The tasks of a plan, without any values: made once, however often the plan runs.
 
 A task is a group of steps, or a piece of a step that is split, and names the tasks, the parts of given Jacobians and
 the functions that it reads. Priorities are critical-path ranks. The tasks are steps, not chunks of arrays, because the

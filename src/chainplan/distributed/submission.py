@@ -30,7 +30,7 @@ MAX_LOSSES = 4
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run on a cluster is: tasks done, tasks in all, and seconds since it began."""
+    """How far a run of tasks is: tasks done, tasks in all, and seconds since it began."""
 
     done: int
     tasks: int

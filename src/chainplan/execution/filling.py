@@ -17,7 +17,7 @@ from chainplan._util.arrays import Array, DType
 from chainplan._util.byte_cache import kept
 from chainplan.execution.lowering import PlanRun, loaded
 from chainplan.kernels.convert import given_away, kept_pattern, with_data
-from chainplan.kernels.entry_lists import places_of as places_of_entries
+from chainplan.kernels.entry_lists import entry_places
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense, Diagonal, Shifts
@@ -41,7 +41,7 @@ def filler(e: Elemental, block: Block) -> Filler:
         return ListedFiller(e)
     shape = band_shape(e.block)
     if shape not in (None, (block.rows, block.cols)) and form(block) is form(e.block) is StorageForm.DENSE:
-        return partial(_from_diagonals, e, block, shape, places_of_entries(kept_pattern(e.block)), band_places(e.block))
+        return partial(_from_diagonals, e, block, shape, entry_places(kept_pattern(e.block)), band_places(e.block))
     return partial(_at_length, e, block)
 
 
@@ -155,7 +155,7 @@ class ListedFiller:
 
     @cached_property
     def _places(self) -> Array:
-        return places_of_entries(self.lists)
+        return entry_places(self.lists)
 
     @cached_property
     def band(self) -> Array:

@@ -28,7 +28,7 @@ from chainplan.execution.releasing import MAX_UNASKED_MATRIX_BYTES, released
 from chainplan.execution.straight_products import NotStraight, ProductLines
 from chainplan.execution.straight_term import Term
 from chainplan.kernels.convert import from_matrix, given_away, kept_pattern, with_data
-from chainplan.kernels.entry_lists import matrix_of_lists, places_of
+from chainplan.kernels.entry_lists import entry_places, matrix_of_lists
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Accumulate, Add, Again, Application, Decompress, Load, Multiply, Plan, Propagate, Seed
 from chainplan.problem.graph import Elemental, Mode
@@ -274,12 +274,6 @@ class _StraightWriter:
             return f"{self._named(partial(np.eye, dtype=self._dtype))}({size})"
         return self._named(np.eye(size, dtype=self._dtype))
 
-    def _propagated(self, step: Propagate, position: int, arg: int) -> Term:
-        block, term = self._blocks[arg], self._terms[arg]
-        if block.rows * block.cols > MAX_ENTRIES_AT_ONCE:
-            raise NotStraight
-        return self._called(step, position, self._products.matrix(term))
-
     def _called(self, step: Application, position: int, argument: str) -> Term:
         """Write the call of a function on an array that it cannot write to, and the checks of its result."""
         e, block = self._plan.graph[step.elemental], self._blocks[position]
@@ -299,7 +293,7 @@ class _StraightWriter:
         self._body.append("x = None")
         if form(block) is StorageForm.SPARSE:
             lists = kept_pattern(block)
-            return Term(f"{self._named(partial(_entries, places_of(lists)))}({value})", block, lists)
+            return Term(f"{self._named(partial(_entries, entry_places(lists)))}({value})", block, lists)
         if form(block) is not StorageForm.DENSE:
             value = f"{self._named(from_matrix)}({value}, {self._named(block)})"
         return Term(value, block)

@@ -26,7 +26,7 @@ def rows_of(lists: csr_array) -> Array:
     return rows
 
 
-def places_of(lists: csr_array) -> Array:
+def entry_places(lists: csr_array) -> Array:
     """Return where every entry stands in a matrix that is written out row by row."""
     places: Array = rows_of(lists) * lists.shape[1] + lists.indices
     return places
@@ -74,7 +74,7 @@ def _entries_of(own: Array, other: Array, first: Array, left_ones: bool, right_o
 
 def sum_of_lists(left: csr_array, right: csr_array) -> tuple[csr_array, EntriesProduct]:
     """Return the lists of a sum and the function of its entries."""
-    one, other = places_of(left), places_of(right)
+    one, other = entry_places(left), entry_places(right)
     distinct = np.union1d(one, other)
     at, onto = np.searchsorted(distinct, one), np.searchsorted(distinct, other)
     size = len(distinct)
@@ -90,7 +90,7 @@ def sum_of_lists(left: csr_array, right: csr_array) -> tuple[csr_array, EntriesP
 
 def matrix_of_lists(lists: csr_array) -> Callable[[Array], Array]:
     """Return the function that writes entries out as a matrix."""
-    places, shape = places_of(lists), lists.shape
+    places, shape = entry_places(lists), lists.shape
 
     def matrix(entries: Array) -> Array:
         made: Array = np.zeros(shape, entries.dtype)

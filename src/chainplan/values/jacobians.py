@@ -36,7 +36,7 @@ from chainplan.structures.banded import ENDLESS_WIDTH
 from chainplan.structures.explicit import Explicit
 from chainplan.values.references import fetched, fetched_part, has_parts, is_reference
 from chainplan.values.shifts_block import ShiftsBlock, coefficients_on
-from chainplan.values.worker_module import FunctionPair, WorkerModule
+from chainplan.values.worker_module import FunctionPair, WorkerModule, is_function_pair
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -326,7 +326,7 @@ def matrix_free(e: Elemental, given: GivenJacobian) -> MatrixFree:
     """
     if isinstance(given, WorkerModule):
         return given.pair(e.name)
-    if isinstance(given, tuple) and len(given) == 2 and all(f is None or callable(f) for f in given):
+    if is_function_pair(given):
         return given
     array = None if isinstance(given, tuple) else _array(e, given)
     if array is None or array.dtype.kind not in NUMBER_KINDS or array.shape != (e.block.rows, e.block.cols):

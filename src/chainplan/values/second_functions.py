@@ -19,12 +19,15 @@ from chainplan.problem.graph import Mode
 from chainplan.problem.mixed_second import OwnSecond
 from chainplan.values.jacobians import NUMBER_KINDS, GivenJacobian, is_sparse
 from chainplan.values.second import stored_second
+from chainplan.values.worker_module import is_function_pair
 
 if TYPE_CHECKING:
     from chainplan.kernels.storage import HeldValues
 
 SecondFunction = Callable[[Array, Array], Array]
+"""A second tangent or second adjoint, of two blocks."""
 SecondFunctions = tuple[SecondFunction | None, SecondFunction | None]
+"""A pair (second tangent, second adjoint)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,7 @@ def second_functions(own: OwnSecond, given: GivenJacobian) -> SecondFunctions:
     ExecutionError
         Where nothing was given, or neither a pair of functions nor an array that fits.
     """
-    if isinstance(given, tuple) and len(given) == 2 and all(f is None or callable(f) for f in given):
+    if is_function_pair(given):
         return given
     if given is None or isinstance(given, tuple) or callable(given):
         shape = " x ".join(map(str, own.block[:3]))

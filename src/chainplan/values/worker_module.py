@@ -14,6 +14,7 @@ from functools import partial
 from numbers import Real
 from socket import gethostname
 from threading import RLock, Thread
+from typing import Any, TypeGuard
 
 from chainplan._util.arrays import Array, ArrayFunction
 from chainplan.errors import ExecutionError
@@ -62,7 +63,7 @@ class WorkerModule:
         retries: int = 0,
         limit: float | None = None,
     ) -> None:
-        if not _is_pair(functions) and not callable(functions):
+        if not is_function_pair(functions) and not callable(functions):
             raise refuse(
                 "functions",
                 functions,
@@ -119,7 +120,7 @@ class WorkerModule:
                 f"what builds '{name}' raised {type(error).__name__}: {error}; expected a pair (tangent, adjoint). Try "
                 "it alone, where the plan runs."
             ) from error
-        if not _is_pair(made):
+        if not is_function_pair(made):
             raise ExecutionError(
                 f"what builds '{name}' returned {type(made).__name__}; expected a pair (tangent, adjoint). Return both."
             )
@@ -144,7 +145,8 @@ def _made_again(
     return WorkerModule(functions, resources=resources, retries=retries, limit=limit)
 
 
-def _is_pair(value: object) -> bool:
+def is_function_pair(value: object) -> TypeGuard[tuple[Any, Any]]:
+    """Say whether a value is a pair of functions, either of which may be None."""
     return isinstance(value, tuple) and len(value) == 2 and all(f is None or callable(f) for f in value)
 
 

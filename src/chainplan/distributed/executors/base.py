@@ -44,6 +44,7 @@ class SentTask(NamedTuple):
 
 
 def listed_resources(resources: Mapping[str, float]) -> str:
+    """Write resources as `dask worker --resources` takes them, with commas between."""
     return ", ".join(f"{name}={amount:g}" for name, amount in resources.items())
 
 

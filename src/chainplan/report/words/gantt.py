@@ -9,8 +9,6 @@ TEXT_GANTT_WIDTH = 80
 """Characters from the start of a schedule to its end."""
 MAX_TEXT_GANTT_ROWS = 40
 """Machines of the largest chart in text."""
-
-
 MAX_TRANSFER_ROWS = 20
 """Transfers of the longest list in text."""
 

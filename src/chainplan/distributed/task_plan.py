@@ -40,7 +40,7 @@ from chainplan.values.jacobians import GivenJacobian, common_dtype
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-ClusterOutput = Array | RemoteBlock | Path
+TaskOutput = Array | RemoteBlock | Path
 """An output: an array, a block that stays on the workers, or the file into which it was written."""
 
 MAX_FUSED_NANOSECONDS = 20_000_000
@@ -55,14 +55,14 @@ def execute(
     dtype: DTypeLike | None = None,
     workers: int | None = None,
     wrap: bool = False,
-    backend: str = "dask",
+    backend: str,
     scheduler: object = None,
     seconds: Mapping[str, float] | None = None,
     progress: Callable[[RunProgress], object] | None = None,
     gather: bool = True,
     to: str | PathLike[str] | None = None,
     checkpoint: str | PathLike[str] | None = None,
-) -> dict[tuple[str, str], ClusterOutput]:
+) -> dict[tuple[str, str], TaskOutput]:
     """Run a plan as tasks.
 
     Parameters and result are those of `chainplan.execute`.
@@ -83,12 +83,12 @@ def execute(
     run = taken(plan, jacobians, dtype, references=True)
     require_narrow(lowered(plan).wide, dense, run)
     with TASK_BACKENDS[backend](scheduler, workers) as executor:
-        cluster_plan = ClusterPlan(executor, plan, ClusterOptions(dense, run.dtype, wrap), seconds)
+        made = TaskPlan(executor, plan, TaskOptions(dense, run.dtype, wrap), seconds)
         try:
-            return cluster_plan.run(run, gather=gather, to=to, progress=progress, checkpoint=checkpoint)
+            return made.run(run, gather=gather, to=to, progress=progress, checkpoint=checkpoint)
         finally:
             if gather or to is not None:
-                cluster_plan.close()
+                made.close()
 
 
 def prepare(
@@ -97,19 +97,19 @@ def prepare(
     dense: bool | None = None,
     dtype: DTypeLike | None = None,
     wrap: bool = False,
-    backend: str = "dask",
+    backend: str,
     scheduler: object = None,
     seconds: Mapping[str, float] | None = None,
-) -> ClusterPlan:
-    """Put a plan on a cluster, to run it again and again; parameters and errors are those of `chainplan.prepare`."""
+) -> TaskPlan:
+    """Put a plan on all workers, to run it again and again; parameters and errors are those of `chainplan.prepare`."""
     plan, dtype = understood(plan, dtype)
     with ExitStack() as stack:
         executor = stack.enter_context(TASK_BACKENDS[backend](scheduler, None))
-        made = ClusterPlan(executor, plan, ClusterOptions(dense, dtype, wrap), seconds, stack.pop_all())
+        made = TaskPlan(executor, plan, TaskOptions(dense, dtype, wrap), seconds, stack.pop_all())
     return made
 
 
-class ClusterOptions(NamedTuple):
+class TaskOptions(NamedTuple):
     """The options of a run, as `execute` takes them."""
 
     dense: bool | None
@@ -117,7 +117,7 @@ class ClusterOptions(NamedTuple):
     wrap: bool
 
 
-class ClusterPlan:
+class TaskPlan:
     """A plan whose tasks are made, and which is on all workers: running it sends values alone.
 
     Parameters
@@ -126,7 +126,7 @@ class ClusterPlan:
         Where the tasks run.
     plan : Plan
         A plan.
-    options : ClusterOptions
+    options : TaskOptions
         What runs have in common.
     seconds : Mapping[str, float] | None
         The seconds that a matrix-free elemental takes for a vector; those that are missing count as long.
@@ -143,7 +143,7 @@ class ClusterPlan:
         self,
         executor: TaskExecutor,
         plan: Plan,
-        options: ClusterOptions,
+        options: TaskOptions,
         seconds: Mapping[str, float] | None = None,
         ends: ExitStack | None = None,
     ) -> None:
@@ -172,7 +172,7 @@ class ClusterPlan:
         to: str | PathLike[str] | None = None,
         progress: Callable[[RunProgress], object] | None = None,
         checkpoint: str | PathLike[str] | None = None,
-    ) -> dict[tuple[str, str], ClusterOutput]:
+    ) -> dict[tuple[str, str], TaskOutput]:
         """Run the plan; parameters, result and errors are those of `chainplan.execute`."""
         require_jacobians(jacobians)
         run = taken(self._plan, jacobians, self._options.dtype, references=True)
@@ -187,7 +187,7 @@ class ClusterPlan:
         to: str | PathLike[str] | None = None,
         progress: Callable[[RunProgress], object] | None = None,
         checkpoint: str | PathLike[str] | None = None,
-    ) -> dict[tuple[str, str], ClusterOutput]:
+    ) -> dict[tuple[str, str], TaskOutput]:
         """Run the plan on the values of a run: bring the outputs back, leave them there, or have them written."""
         with ExitStack() as stack:
             made = self._skeleton
@@ -228,12 +228,12 @@ class ClusterPlan:
         gather: bool,
         to: str | PathLike[str] | None,
         progress: Callable[[RunProgress], object] | None,
-    ) -> dict[tuple[str, str], ClusterOutput]:
+    ) -> dict[tuple[str, str], TaskOutput]:
         """Send the tasks, and make of their results what the caller gets."""
         inputs = GivenInputs(self._executor, self._plan, made, run)
         common = self._token, run.dtype.str, self._options.wrap
         handles = RunSubmission(self._executor, made, inputs, common, progress).finish()
-        jacobian: dict[tuple[str, str], ClusterOutput] = {}
+        jacobian: dict[tuple[str, str], TaskOutput] = {}
         for output, source, position in self._plan.outputs:
             axis, ranges = made.outputs[position]
             pieces = tuple((start, stop, handles[piece.task]) for start, stop, piece in ranges)
