@@ -75,8 +75,9 @@ def execute(
         tasks ask for all of them, to send them.
     dense : bool | None
         Whether the result is written out as matrices; otherwise it stays as `kernels.storage` holds it: a diagonal as a
-        vector, a block-diagonal one as an array of b x r x c, a sparse one as a sparse array of scipy. None writes out
-        up to 4 GiB and refuses more. In every form it shares no memory with anything that was given.
+        vector, a block-diagonal one as an array of b x r x c, shifts as a `ShiftsBlock`, a sparse one as a sparse array
+        of scipy. None writes out up to 4 GiB and refuses more. In every form it shares no memory with anything that was
+        given.
     dtype : DTypeLike | None
         The dtype of the seeds of matrix-free elementals; by default the common one of the given arrays (for a mapping
         that is no dict, of those it has given so far), else float64.
@@ -106,7 +107,7 @@ def execute(
         with `shape`, `dtype`, `futures` and `result()`, which later runs there take as Jacobians.
     to : str | PathLike[str] | None
         With backends of tasks: a directory into which workers write the outputs, as `.npy`, or `.npz` of scipy where
-        they stay sparse. The result has their paths.
+        they stay sparse or shifts. The result has their paths.
     checkpoint : str | PathLike[str] | None
         A directory that all workers share, into which they write blocks on the way: those of modules, unless they are
         said to be short, and others that would take longer to make again than to write. A later run of the same plan

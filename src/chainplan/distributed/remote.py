@@ -24,6 +24,7 @@ from chainplan.execution.releasing import released
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Plan
 from chainplan.values.jacobians import is_sparse
+from chainplan.values.shifts_block import ShiftsBlock
 
 if TYPE_CHECKING:
     from chainplan._util.arrays import DType
@@ -84,6 +85,8 @@ class WriteTask:
 
     def __call__(self, plan: Plan, dtype: str, wrap: bool, *pieces: HeldValues) -> str:
         value = joined(pieces, self.axis)
+        if isinstance(value, ShiftsBlock):
+            value = value.matrix(*self.shape)
         if is_sparse(value):
             from scipy.sparse import save_npz
 

@@ -327,7 +327,8 @@ def matrix_free(e: Elemental, given: GivenJacobian) -> MatrixFree:
     if isinstance(given, WorkerModule):
         return given.pair(e.name)
     if is_function_pair(given):
-        return given
+        pair: MatrixFree = given
+        return pair
     array = None if isinstance(given, tuple) else _array(e, given)
     if array is None or array.dtype.kind not in NUMBER_KINDS or array.shape != (e.block.rows, e.block.cols):
         what = "a tuple" if array is None else f"shape {array.shape} of dtype {array.dtype}"

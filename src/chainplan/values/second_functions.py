@@ -64,7 +64,8 @@ def second_functions(own: OwnSecond, given: GivenJacobian) -> SecondFunctions:
         Where nothing was given, or neither a pair of functions nor an array that fits.
     """
     if is_function_pair(given):
-        return given
+        pair: SecondFunctions = given
+        return pair
     if given is None or isinstance(given, tuple) or callable(given):
         shape = " x ".join(map(str, own.block[:3]))
         what = "nothing" if given is None else "a tuple" if isinstance(given, tuple) else "a function"

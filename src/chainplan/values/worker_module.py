@@ -14,7 +14,6 @@ from functools import partial
 from numbers import Real
 from socket import gethostname
 from threading import RLock, Thread
-from typing import Any, TypeGuard
 
 from chainplan._util.arrays import Array, ArrayFunction
 from chainplan.errors import ExecutionError
@@ -145,7 +144,7 @@ def _made_again(
     return WorkerModule(functions, resources=resources, retries=retries, limit=limit)
 
 
-def is_function_pair(value: object) -> TypeGuard[tuple[Any, Any]]:
+def is_function_pair(value: object) -> bool:
     """Say whether a value is a pair of functions, either of which may be None."""
     return isinstance(value, tuple) and len(value) == 2 and all(f is None or callable(f) for f in value)
 
