@@ -31,16 +31,13 @@ from chainplan.errors import ExecutionError
 from chainplan.execution.executor import taken
 from chainplan.plans.result import Result
 from chainplan.values.draw import draw
+from tests.local_cluster import local_client
 from tests.test_cluster import _skeleton
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local,
-        distributed.Client(local) as found,
-    ):
+    with local_client(2) as found:
         yield found
 
 

@@ -21,6 +21,7 @@ from chainplan.distributed.split import Axis
 from chainplan.errors import ExecutionError
 from chainplan.values import references
 from chainplan.values.draw import draw
+from tests.local_cluster import local_client
 from tests.problems import random_problem
 
 SIZES = [30, 25, 40, 35]
@@ -29,11 +30,7 @@ KINDS = ["path", "loader", "mixed", "store"]
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local,
-        distributed.Client(local) as found,
-    ):
+    with local_client(2) as found:
         yield found
 
 

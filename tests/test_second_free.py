@@ -39,7 +39,7 @@ from chainplan.values.second_functions import as_array
 from chainplan_cli.main import main
 from tests.oracles.second_order import formed, least_with_calls, second_derivative
 from tests.test_second import own, pairs, random_second
-from tests.test_second_graphs import along_sides, exact, random_second_dag
+from tests.test_second_graphs import along_sides, checked_plan, exact, random_second_dag
 
 KEYS = ("second_tangent", "second_adjoint")
 
@@ -106,14 +106,9 @@ def test_weights_and_directions_of_chains_are_taken_along(first: int, last: int)
         problem = freed(rng, random_second(rng))
         second = SecondOrder(rng.random() < 0.6, *rng.choice([(None, 1), (1, None), (2, 3), (None, 9), (None, None)]))
         problem = replace(problem, second=second)
-        assert from_spec(problem.to_spec()).fingerprint == problem.fingerprint
-        result = plan(problem)
-        assert result.plan is not None, seed
-        assert check(result.plan, problem).total == result.price
-        assert result.price is not None
-        assert result.price <= result.baselines.best
+        made = checked_plan(problem)
         values = dict(draw_all(problem, seed, np.int64))
-        found = second_derivatives(result, with_functions(problem, values, Counter()))
+        found = second_derivatives(made, with_functions(problem, values, Counter()))
         for key, block in reference_second_derivatives(problem, values).items():
             assert np.array_equal(found.get(key, np.zeros_like(block)), block), seed
 
@@ -127,17 +122,12 @@ def test_random_graphs_compute_exact_integers(first: int, last: int) -> None:
         sides = rng.choice([(None, None), (None, None), (None, 1), (1, None), (2, 3)])
         assert problem.second is not None
         problem = replace(problem, second=SecondOrder(problem.second.weights, *sides))
-        assert from_spec(problem.to_spec()).fingerprint == problem.fingerprint
-        result = plan(problem)
-        assert result.plan is not None, seed
-        assert check(result.plan, problem).total == result.price
-        assert result.price is not None
-        assert result.price <= result.baselines.best
+        made = checked_plan(problem)
         values = dict(draw_all(problem, seed, np.int64))
-        found = second_derivatives(result, with_functions(problem, values, Counter()))
+        found = second_derivatives(made, with_functions(problem, values, Counter()))
         for key, block in along_sides(problem, values, exact(problem, values)).items():
             assert np.array_equal(found.get(key, np.zeros_like(block)), block), (seed, key)
-        steps += sum(isinstance(step, ApplySecond) for step in result.plan.steps)
+        steps += sum(isinstance(step, ApplySecond) for step in made.steps)
     assert steps > last - first
 
 

@@ -100,20 +100,26 @@ def exact(problem: Problem, values: Mapping[str, Any]) -> dict[tuple[str, str, s
     return found
 
 
+def checked_plan(problem: Problem) -> Plan:
+    """The plan of a problem, once the words of the problem, the plan and its price have been checked."""
+    assert from_spec(problem.to_spec()).fingerprint == problem.fingerprint
+    result = plan(problem)
+    assert result.plan is not None
+    assert check(result.plan, problem).total == result.price
+    assert result.price is not None
+    assert result.price <= result.baselines.best
+    return result.plan
+
+
 @pytest.mark.parametrize(("first", "last"), [(0, 30), pytest.param(30, 2000, marks=pytest.mark.nightly)])
 def test_plans_of_random_graphs_compute_exact_integers(first: int, last: int) -> None:
     some = mixed = 0
     for seed in range(first, last):
         rng = random.Random(seed)
         problem = random_second_dag(rng, explicit=rng.random() < 0.7, dense=rng.random() < 0.4)
-        assert from_spec(problem.to_spec()).fingerprint == problem.fingerprint
-        result = plan(problem)
-        assert result.plan is not None, seed
-        assert check(result.plan, problem).total == result.price
-        assert result.price is not None
-        assert result.price <= result.baselines.best
+        made = checked_plan(problem)
         values = draw_all(problem, seed, np.int64)
-        found, expected = second_derivatives(result, values), exact(problem, values)
+        found, expected = second_derivatives(made, values), exact(problem, values)
         reference = reference_second_derivatives(problem, values)
         for key, block in expected.items():
             assert np.array_equal(found.get(key, np.zeros_like(block)), block), (seed, key)

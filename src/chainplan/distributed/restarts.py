@@ -24,7 +24,7 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.solvers.auto import DEFAULT_AUTO_SECONDS
 from chainplan.solvers.search.search import Search, SearchProgress
-from chainplan.solvers.teams.leader import TeamSolver
+from chainplan.solvers.teams.leader import TeamSolver, not_for_teams
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -118,7 +118,7 @@ def portfolio(
     with places_of(scheduler, workers, restarts) as places:
         priced = by_objective(problem, objective)
         members = restarts if nodes is not None or places.room is None else min(restarts, places.room)
-        if solver != "auto" or members == 1 or TeamSolver.refusal_of(priced) is not None:
+        if solver != "auto" or members == 1 or not_for_teams(priced) is not None:
             return _search_apart(places, problem, solver, seed, options)
         team = TeamSolver(RemoteCrew(places, priced, members))
         limit = DEFAULT_AUTO_SECONDS if budget is None and nodes is None else budget

@@ -71,6 +71,20 @@ class Crew(Protocol):
         ...
 
 
+def not_for_teams(problem: Problem) -> str | None:
+    """Say why no team takes a problem, or None where one does."""
+    graph = problem.graph
+    if graph.not_a_chain is None:
+        return "it is a chain"
+    if problem.recompute or problem.products is not None or problem.second is not None:
+        return "it asks for more than the Jacobian"
+    if not graph.explicit or graph.shares or not graph.exact:
+        return "it takes explicit elementals of known patterns, none of them equal"
+    if problem.memory is not None or not counts_fma(problem.cost):
+        return "it minimises fma or operations without a limit on memory"
+    return None
+
+
 @final
 class TeamSolver(Solver):
     """Local search of regions and of the whole order by several members, of which one proves.
@@ -86,21 +100,7 @@ class TeamSolver(Solver):
         self.crew = crew
 
     def refuses(self, problem: Problem) -> str | None:
-        return self.refusal_of(problem)
-
-    @staticmethod
-    def refusal_of(problem: Problem) -> str | None:
-        """Say why no team can take the problem, or None where one can."""
-        graph = problem.graph
-        if graph.not_a_chain is None:
-            return "it is a chain"
-        if problem.recompute or problem.products is not None or problem.second is not None:
-            return "it asks for more than the Jacobian"
-        if not graph.explicit or graph.shares or not graph.exact:
-            return "it takes explicit elementals of known patterns, none of them equal"
-        if problem.memory is not None or not counts_fma(problem.cost):
-            return "it minimises fma or operations without a limit on memory"
-        return None
+        return not_for_teams(problem)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
         team = _Team(self.crew, problem, search)
