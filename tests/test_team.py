@@ -51,6 +51,17 @@ def test_a_team_is_no_worse_than_what_it_starts_from() -> None:
     assert found.bound <= found.price <= start.price
 
 
+@pytest.mark.parametrize("family", ["degree", "layered", "local", "residual"])
+def test_a_team_is_no_worse_than_one_of_its_members_alone(family: str) -> None:
+    for seed in range(2):
+        problem = dag_problem(make(family, 40, True))
+        order = Member(problem).take(Turn("start", seed, 0, None, 100, None, [], [])).order
+        assert order is not None
+        found = together(problem, nodes=100, seed=seed)
+        assert found.price is not None
+        assert found.price <= WorkGraph(problem.graph).order_price(order)
+
+
 def test_what_regions_save_the_whole_saves() -> None:
     work, rng = WorkGraph(dag_problem(make("local", 60, True)).graph), Random(3)
     order = sorted(work.middle)

@@ -59,9 +59,9 @@ def portfolio(
 ) -> Result:
     """Find a plan by several searches on a cluster, which exchange what they find.
 
-    Where `solver` is auto and the problem is a graph of explicit elementals, one search proves a bound while the others
-    improve regions of the best order, or all of it, and every two seconds the best goes on. Otherwise they have
-    the seeds from `seed` on and nothing to do with each other.
+    Where `solver` is auto and the problem is a graph of explicit elementals, one search proves a bound, one of three or
+    more goes on alone, and the others improve regions of the best order, or all of it: every two seconds the best goes
+    on. Otherwise they have the seeds from `seed` on and nothing to do with each other.
 
     Parameters
     ----------

@@ -1,5 +1,8 @@
 """The search of a team: rounds of turns whose gains are merged, while one member proves a bound.
 
+Of three members or more one searches alone from beginning to end, as a search without a team would: what the others
+exchange is worth their processors only where it beats that one.
+
 In every second round each member improves a region of its own. Regions are disjoint connected parts of the elimination
 tree of the best order (`elimination.large_neighbourhood`), so what each saves, the whole saves. In the other rounds all
 members search the whole order, each by its own seed and heat, and the cheapest goes on. The bound ends all when it
@@ -109,6 +112,7 @@ class TeamSolver(Solver):
         except KeyboardInterrupt:
             self.crew.end()
             team.collect()
+            team.take_order_of_loner(SECONDS_PER_ROUND)
             raise
         return team.outcome()
 
@@ -124,10 +128,13 @@ class _Team:
         start = best_of_keys(problem.graph, search.going, search.greedy, problem.cost)
         self.order, self.price, self.finder = start.order, start.price, "a greedy order"
         self._keep(start.order, self.finder)
-        if search.start is not None:
-            self._keep(order_of(search.start), "the warm start")
-        self.searchers = list(range(max(1, crew.members - 1)))
+        self.begun = [] if search.start is None else order_of(search.start)
+        if self.begun:
+            self._keep(self.begun, "the warm start")
+        self.searchers = list(range(max(1, crew.members - 2)))
+        self.loner = crew.members - 2 if crew.members > 2 else None
         self.prover = crew.members - 1 if crew.members > 1 else None
+        self.alone: PendingAnswer | None = None
         self.proof: PendingAnswer | None = None
         self.out: list[tuple[int, int, PendingAnswer]] = []
         self.parts: list[list[int]] = []
@@ -138,6 +145,8 @@ class _Team:
             self._hand_out()
             self.collect()
             self.number += 1
+        if not self._proven:
+            self.take_order_of_loner()
         self.crew.end()
         self._take_proof(wait=True)
 
@@ -161,6 +170,9 @@ class _Team:
 
     def _hand_out(self) -> None:
         """Give every member a turn; that of the one that proves is longer each time."""
+        if self.loner is not None and self.alone is None:
+            turn = self._turn("start", self.loner, self._left, [], self.begun)
+            self.alone = self.crew.submit(self.loner, turn._replace(seed=self.search.seed, nodes=self.search.nodes))
         seconds, self.parts = min(self._left, SECONDS_PER_ROUND), self._divided()
         largest = sorted(range(len(self.parts)), key=lambda part: -len(self.parts[part]))[: len(self.searchers)]
         for place, member in enumerate(self.searchers):
@@ -202,6 +214,8 @@ class _Team:
                 finders += [f"member {member + 1}"] if price < self.price else []
         self.out.clear()
         self._keep([v for part in parts for v in part], " and ".join(dict.fromkeys(finders)))
+        if self.search.nodes is None:
+            self.take_order_of_loner(0.0)
         self._take_proof(wait=self.search.nodes is not None)
 
     def _priced(self, parts: Sequence[Sequence[int]]) -> int:
@@ -217,6 +231,21 @@ class _Team:
         self.order, self.price = order, price
         self.search.offer(partial(order_plan, self.problem.graph, order), price + self.fixed)
         self.search.writing = WRITING_PER_EDGE * self.each * steps_of(self.work, PricedOrder(price, order))
+
+    def take_order_of_loner(self, within: float | None = None) -> None:
+        """Take the order of the member that searches alone, once it is there or `within` seconds; it joins the others."""
+        if self.alone is None or self.loner is None:
+            return
+        end = None if within is None else self.search.seconds + within
+        while not self.alone.done() and end is not None:
+            if self.search.seconds >= end:
+                return
+            sleep(_SECONDS_PER_LOOK)
+        answer, member = self._answer(self.alone), self.loner
+        self.alone = self.loner = None
+        self.searchers.append(member)
+        if answer is not None and answer.order is not None:
+            self._keep(answer.order, f"member {member + 1}")
 
     def _take_proof(self, *, wait: bool) -> None:
         """Take what has been proven, where there is an answer or one is awaited."""
