@@ -48,7 +48,7 @@ class RemoteCrew:
         return RemoteAnswer(task)
 
     def end(self) -> None:
-        """Tell the members to end their turns now; in processes of an executor they end by themselves, with the budget."""
+        """Tell the members to end their turns now; processes of an executor end them with the budget."""
         self._places.tell(_end_turns, self._name)
 
 

@@ -233,7 +233,7 @@ class _Team:
         self.search.writing = WRITING_PER_EDGE * self.each * steps_of(self.work, PricedOrder(price, order))
 
     def take_order_of_loner(self, within: float | None = None) -> None:
-        """Take the order of the member that searches alone, once it is there or `within` seconds; it joins the others."""
+        """Await the order of the member that searches alone, for at most `within` seconds; it joins the others then."""
         if self.alone is None or self.loner is None:
             return
         end = None if within is None else self.search.seconds + within
