@@ -191,6 +191,22 @@ def test_sensitivities_are_what_other_solvers_find() -> None:
                     assert changed.price == exhaustive(chain_problem(other))
 
 
+def test_lists_of_second_derivatives_do_not_fix_the_sizes_of_a_jacobian() -> None:
+    """Their entries lie outside of half of the size; without `derivative: 2` nothing reads them."""
+    listed = {"coo": [[2, 1, 2]]}
+    jacobians = [{"edge": ["x", "h"]}, {"edge": ["x", "y"]}, {"edge": ["h", "y"], "second": "zero"}]
+    dag = {"sizes": {"x": 3, "h": 4, "y": 3}, "inputs": ["x"], "outputs": ["y"], "jacobians": jacobians}
+    plain = chainplan.from_spec({"dag": dag})
+    bent = [{**one, "second": listed} for one in jacobians]
+    seconds = [{"at": "y", "args": ["h", "x"], "second": listed}]
+    problem = chainplan.from_spec({"dag": {**dag, "jacobians": bent, "seconds": seconds}})
+    told, expected = (reasons(planned(one), 5.0).sensitivities for one in (problem, plain))
+    assert [(s.vertices, s.doubled.price, s.halved and s.halved.price) for s in told] == [
+        (s.vertices, s.doubled.price, s.halved and s.halved.price) for s in expected
+    ]
+    assert len(told) == 3
+
+
 def test_savings_are_what_other_solvers_find() -> None:
     problem = chainplan.chain([40, 40, 30])
     again = Replanner(60.0)

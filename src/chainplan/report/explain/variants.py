@@ -58,18 +58,22 @@ def free_sizes(problem: Problem) -> tuple[list[FreeVertices], list[str]]:
 
 
 def resized(problem: Problem, vertices: Sequence[str], size: int) -> Problem:
-    """Give some vertices of a problem another size; matrix-free elementals keep their prices per vector."""
+    """Give some vertices of a problem another size, and ask for the Jacobian alone.
+
+    Matrix-free elementals keep their prices per vector. Lists of second derivatives hold at one size only, and no plan
+    for a Jacobian reads them.
+    """
     graph, changed = problem.graph, set(vertices)
     useful = {e.name for e in graph.useful}
     sizes = {v: size if v in changed else s for v, s in graph.sizes.items()}
     elementals = tuple(
-        replace(e, block=e.block._replace(rows=sizes[e.target], cols=sizes[e.source]))
+        replace(e, block=e.block._replace(rows=sizes[e.target], cols=sizes[e.source]), second=None)
         if e.source in changed or e.target in changed
         else e
         for e in graph.elementals
         if e.name in useful
     )
-    changed_graph = replace(graph, sizes=sizes, elementals=sharing_among(elementals), mixed=graph.useful_mixed)
+    changed_graph = replace(graph, sizes=sizes, elementals=sharing_among(elementals), mixed=())
     return replace(problem, graph=changed_graph)
 
 
