@@ -471,3 +471,17 @@ def test_wrong_products_do_not_validate() -> None:
     found = validate_products(problem, wrong, values)
     assert not found.valid
     assert "NOT VALID: plan J·v misses" in found.verdict
+
+
+def test_a_side_that_the_plan_cannot_serve_is_not_compared() -> None:
+    """What is formed could be multiplied from the left, too, but the plan applies an elemental without adjoint."""
+    items = [{"shape": [3, 3], "tangent": 1, "adjoint": 4}, {"shape": [3, 3], "tangent": 9}]
+    problem = from_spec({"chain": items, "products": {"right": 5}})
+    result = plan(problem)
+    assert result.plan is not None
+    assert result.plan.program(Mode.ADJOINT) is None
+    found = validate_products(problem, result.plan, draw(problem.graph, 1))
+    assert found.valid
+    assert {(row.way, row.part) for row in found.rows if row.part != "set-up"} == {
+        (way, "J·v") for way in ("plan", "forward", "reverse", "free")
+    }

@@ -11,6 +11,7 @@ import pytest
 
 from chainplan.errors import PlanError
 from chainplan.execution.executor import second_derivatives
+from chainplan.execution.operator import operator
 from chainplan.io.plan_file import document, parse_plan
 from chainplan.io.plan_file_claims import verify
 from chainplan.io.read import from_spec
@@ -134,6 +135,21 @@ def equal_graph(rng: random.Random) -> dict[str, Any]:
     sizes = {f"v{i}": size for i in range(last + 1)}
     dag = {"sizes": sizes, "inputs": ["v0"], "outputs": [f"v{last}"], "jacobians": items}
     return {"dag": dag, "derivative": 2}
+
+
+@pytest.mark.parametrize(("size", "times"), [(1, 5), (2, 7), (1, 11)])
+def test_products_with_hessians_prove_what_stands_again_inside_of_what_stands_again(size: int, times: int) -> None:
+    """A block that is made once, of one that itself stands elsewhere, is moved with what that one is made of."""
+    powers = {"name": "A", "shape": [size, size], "times": times, "adjoint": 1}
+    rest: dict[str, Any] = {"derivative": 2, "weights": True, "products": {"right": 50}}
+    problem = from_spec({"chain": [{"shape": [size, 3]}, powers, {"shape": [1, size]}], **rest})
+    result = plan(problem)
+    assert result.plan is not None
+    assert check(result.plan, problem).total == result.price
+    values = draw_all(problem, times, np.int64)
+    (expected,) = reference_second_derivatives(replace(problem, products=None), values).values()
+    found = operator(result, values, dtype=np.int64) @ np.eye(3, dtype=np.int64)
+    assert np.array_equal(found, expected[0])
 
 
 def test_a_plan_of_second_order_that_shares_is_written_and_verified() -> None:

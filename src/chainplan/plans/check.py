@@ -257,10 +257,10 @@ def _held_terms(
         step, moved = plan.steps[position], places.moved(position)
         assert isinstance(step, Again), "only this step moves a block"
         assert moved is not None, "replay refuses a block without a place"
-        made = places.steps_of(step.arg)
+        made = places.steps_of(step.arg, behind=True)
         place = {old: new for new, old in enumerate(made)}
         inner = replace(plan, steps=tuple(plan.steps[at].renumbered(place) for at in made), second_outputs=())
-        there = TermLabels(*({name: one[other] for name, other in moved.items()} for one in labels))
+        there = TermLabels(*({**one, **{name: one[other] for name, other in moved.items()}} for one in labels))
         return _held_terms(inner, there, prime, vectors, given)[place[step.arg]]
 
     return held_terms(plan.steps, labels, paths, prime, elsewhere, columns)

@@ -71,12 +71,12 @@ class BlockPlaces:
             self._depths[todo.pop()] = deepest + isinstance(step, Again)
         return self._depths[position]
 
-    def steps_of(self, position: int) -> list[int]:
-        """Return the steps that make the block of a step, in order, without those of blocks that stand again in it."""
+    def steps_of(self, position: int, *, behind: bool = False) -> list[int]:
+        """Return the steps that make the block of a step, in order; `behind`: those of what stands again in it, too."""
         found, todo = {position}, [position]
         while todo:
             place = todo.pop()
-            if not isinstance(self.steps[place], Again):
+            if behind or not isinstance(self.steps[place], Again):
                 fresh = set(self.steps[place].operands()) - found
                 found |= fresh
                 todo += fresh

@@ -95,7 +95,7 @@ def _rows(
     prepared: Mapping[str, JacobianOperator],
     differences: Mapping[tuple[str, Mode], float],
 ) -> tuple[ProductRow, ...]:
-    """Time the parts of all ways in turns."""
+    """Time the parts of all ways in turns, products in the modes that are compared."""
     setups = in_turns({way: partial(operator, one.plan, jacobians, wrap=True) for way, one in candidates.items()})
     products = in_turns({f"{way} {mode}": judged.single(prepared[way], mode) for way, mode in differences})
     rows = []
@@ -104,9 +104,10 @@ def _rows(
         rows.append(ProductRow(way, "set-up", fma, price, took.least, len(took.seconds)))
         for replayed, priced in zip(one.replay.programs, one.priced.programs, strict=True):
             mode = replayed.program.mode
-            took = products[f"{way} {mode}"]
-            measured = took.least, len(took.seconds), differences[way, mode]
-            rows.append(ProductRow(way, replayed.program.name, replayed.price, priced.price, *measured))
+            if (way, mode) in differences:
+                took = products[f"{way} {mode}"]
+                measured = took.least, len(took.seconds), differences[way, mode]
+                rows.append(ProductRow(way, replayed.program.name, replayed.price, priced.price, *measured))
     return tuple(rows)
 
 
