@@ -27,6 +27,7 @@ from chainplan.distributed.executors.pool import PoolExecutor
 from chainplan.distributed.fingerprints import file_fingerprint, fingerprint
 from chainplan.distributed.skeleton import skeleton
 from chainplan.distributed.split import TaskRoom
+from chainplan.distributed.value_files import write_whole
 from chainplan.errors import ExecutionError
 from chainplan.planner import plan
 from chainplan.plans.candidate import Candidate
@@ -152,6 +153,37 @@ def test_the_directory_of_another_run_is_refused_and_kept(tmp_path: Path) -> Non
         chainplan.execute(result, values, checkpoint=tmp_path)
     with pytest.raises(ExecutionError, match=r"cannot be read \(.*expected a directory. Give another one"):
         chainplan.execute(result, values, checkpoint=tmp_path / MANIFEST_NAME)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_runs_that_begin_at_the_same_time_one_begins_the_directory(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the other has only begun to write is no foreign file; where files have two names, the first one stays."""
+    problem = chain_problem([3, 4, 5])
+    result, values = plan(problem), draw(problem.graph, 0, np.int64)
+    (tmp_path / f".{MANIFEST_NAME}.0123456789ab").touch()
+    begun = list[dict[str, Any]]()
+
+    def overtaken(path: Path, *args: Any, **options: Any) -> None:
+        if path.name == MANIFEST_NAME and begun:
+            chainplan.execute(result, begun.pop(), checkpoint=tmp_path)
+        write_whole(path, *args, **options)
+
+    def refused(*paths: Any) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("chainplan.distributed.checkpoint.write_whole", overtaken)
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    begun.append(values)
+    found = chainplan.execute(result, values, checkpoint=tmp_path)
+    assert np.array_equal(found["x2", "x0"], values["F2"] @ values["F1"])
+    (tmp_path / MANIFEST_NAME).unlink()
+    if links:
+        begun.append({**values, "F1": values["F1"] + 1})
+        with pytest.raises(ExecutionError, match="is that of a run with other values of 'F1'"):
+            chainplan.execute(result, values, checkpoint=tmp_path)
 
 
 def test_another_plan_of_the_problem_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from chainplan.distributed import task_plan
 from chainplan.distributed.executors.base import ResultOf, SentTask
 from chainplan.distributed.executors.pool import PoolExecutor
 from chainplan.distributed.executors.registry import TASK_BACKENDS
-from chainplan.errors import ExecutionError
+from chainplan.errors import ArgumentError, ExecutionError
 from chainplan.planner import plan
 from chainplan.values.draw import draw
 from tests.problems import chain_problem, random_problem
@@ -163,3 +163,31 @@ def test_misuse(processes: Executor) -> None:
         pass
     with pytest.raises(ExecutionError, match=r"pool takes no tasks any more.*after shutdown"):
         chainplan.execute(result, values, backend="futures", scheduler=pool)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"to": 3}, "to: found 3; expected the path of a directory, or None"),
+        ({"checkpoint": 3}, "checkpoint: found 3; expected the path of a directory, or None"),
+        ({"progress": 3}, "progress: found 3; expected a function"),
+        ({"seconds": 3}, "seconds: found 3; expected a mapping from names of elementals"),
+        ({"seconds": {"sin": 1.0}}, "seconds: found 'sin'; expected the names of elementals"),
+        ({"seconds": {"sim": "1 s"}}, r"seconds\['sim'\]: found '1 s'; expected a number from 0"),
+        ({"seconds": {"sim": float("nan")}}, r"seconds\['sim'\]: found nan; expected a number from 0"),
+        ({"seconds": {"sim": -1}}, r"seconds\['sim'\]: found -1; expected a number from 0"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_options_of_tasks_are_refused_by_name(options: dict[str, Any], message: str) -> None:
+    result = plan(chainplan.chain([{"name": "sim", "shape": [2, 2], "tangent": 1}]))
+    with pytest.raises(ArgumentError, match=message):
+        chainplan.execute(result, {"sim": (lambda block: block, None)}, backend="threads", **options)
+
+
+def test_a_directory_that_outputs_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    result = plan(chainplan.chain([2, 3]))
+    (tmp_path / "file").touch()
+    for name in ("file", "missing"):
+        with pytest.raises(ExecutionError, match=rf"to: '.*{name}' cannot be written \(.*expected a directory"):
+            chainplan.execute(result, {"F1": np.ones((3, 2))}, backend="threads", to=tmp_path / name)

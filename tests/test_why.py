@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,7 +195,11 @@ def test_sensitivities_are_what_other_solvers_find() -> None:
 def test_lists_of_second_derivatives_do_not_fix_the_sizes_of_a_jacobian() -> None:
     """Their entries lie outside of half of the size; without `derivative: 2` nothing reads them."""
     listed = {"coo": [[2, 1, 2]]}
-    jacobians = [{"edge": ["x", "h"]}, {"edge": ["x", "y"]}, {"edge": ["h", "y"], "second": "zero"}]
+    jacobians: list[dict[str, Any]] = [
+        {"edge": ["x", "h"]},
+        {"edge": ["x", "y"]},
+        {"edge": ["h", "y"], "second": "zero"},
+    ]
     dag = {"sizes": {"x": 3, "h": 4, "y": 3}, "inputs": ["x"], "outputs": ["y"], "jacobians": jacobians}
     plain = chainplan.from_spec({"dag": dag})
     bent = [{**one, "second": listed} for one in jacobians]

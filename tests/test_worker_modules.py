@@ -153,6 +153,7 @@ def test_misuse_of_modules() -> None:
     for wrong, message in (
         ((1, {}), "functions: found 1; expected a pair"),
         ((print, {"resources": {"GPU": 0}}), "resources: found .*; expected names and numbers above zero"),
+        ((print, {"resources": 3}), "resources: found 3; expected a mapping from names of resources"),
         ((print, {"retries": -1}), "retries: found -1"),
         ((print, {"limit": 0}), "limit: found 0; expected seconds above zero"),
     ):

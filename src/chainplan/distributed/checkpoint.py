@@ -64,9 +64,9 @@ class Checkpoint:
     def __init__(self, directory: str | PathLike[str], plan: Plan, run: PlanRun, wrap: bool) -> None:
         self._directory, self._plan = Path(directory).absolute(), plan
         found, own = self._manifest(), _manifest(plan, run, wrap)
-        if found is None:
-            self._begin(own)
-        else:
+        if found is None and not self._begin(own):
+            found = self._manifest()
+        if found is not None:
             self._require_same(found, own)
 
     def _manifest(self) -> Mapping[str, object] | None:
@@ -83,22 +83,28 @@ class Checkpoint:
             raise ExecutionError(
                 f"checkpoint: '{self._directory}' cannot be read ({error}); expected a directory. Give another one."
             ) from None
-        if names:
+        foreign = sum(not name.startswith(f".{MANIFEST_NAME}.") for name in names)
+        if foreign:
             raise ExecutionError(
-                f"checkpoint: '{self._directory}' holds {len(names)} files, but no manifest that this version reads; "
+                f"checkpoint: '{self._directory}' holds {foreign} files, but no manifest that this version reads; "
                 "expected an empty directory, or that of an earlier run. Give another one."
             )
         return None
 
-    def _begin(self, own: Mapping[str, object]) -> None:
+    def _begin(self, own: Mapping[str, object]) -> bool:
+        """Write the manifest, and return whether it is that of this run: another may have begun just now."""
+        text = json.dumps(own, indent=1).encode()
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            write_whole(self._directory / MANIFEST_NAME, lambda file: file.write(json.dumps(own, indent=1).encode()))
+            write_whole(self._directory / MANIFEST_NAME, lambda file: file.write(text), fresh=True)
+        except FileExistsError:
+            return False
         except OSError as error:
             raise ExecutionError(
                 f"checkpoint: '{self._directory}' cannot be written ({error.strerror}); expected a directory that all "
                 "workers can write. Give another one."
             ) from None
+        return True
 
     def _require_same(self, found: Mapping[str, object], own: Mapping[str, object]) -> None:
         """Refuse the directory of another run."""

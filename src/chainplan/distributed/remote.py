@@ -18,6 +18,7 @@ import numpy as np
 from chainplan.distributed.skeleton import BlockPieces, Skeleton, TaskNode, TaskResult
 from chainplan.distributed.split import Axis
 from chainplan.distributed.worker_tasks import joined
+from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun
 from chainplan.execution.program import lowered
 from chainplan.execution.releasing import released
@@ -84,7 +85,16 @@ class WriteTask:
     stop: int
 
     def __call__(self, plan: Plan, dtype: str, wrap: bool, *pieces: HeldValues) -> str:
-        value = joined(pieces, self.axis)
+        try:
+            return self._write(joined(pieces, self.axis))
+        except OSError as error:
+            raise ExecutionError(
+                f"to: '{Path(self.path).parent}' cannot be written ({error.strerror or error}); expected a directory "
+                "that all workers can write. Make it, or give another one."
+            ) from None
+
+    def _write(self, value: HeldValues) -> str:
+        """Write the value, and return the suffix of the file."""
         if isinstance(value, ShiftsBlock):
             value = value.matrix(*self.shape)
         if is_sparse(value):

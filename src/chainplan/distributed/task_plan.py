@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from math import inf
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +30,7 @@ from chainplan.distributed.state_tasks import placed_on_disk, state_skeleton, wr
 from chainplan.distributed.submission import RunProgress, RunSubmission
 from chainplan.distributed.worker_tasks import joined
 from chainplan.errors import ExecutionError
+from chainplan.errors.arguments import called, mapping, path, refuse
 from chainplan.execution.executor import require_jacobians, require_workers, taken, understood
 from chainplan.execution.lowering import PlanRun
 from chainplan.execution.program import lowered
@@ -109,6 +112,18 @@ def prepare(
     return made
 
 
+def _require_seconds(plan: Plan, seconds: Mapping[str, float] | None) -> None:
+    """Refuse anything but finite numbers from 0 for elementals of the plan."""
+    if seconds is None:
+        return
+    mapping("seconds", seconds, "elementals to seconds", "seconds={'sim': 0.001}")
+    for name, each in seconds.items():
+        if name not in plan.graph:
+            raise refuse("seconds", name, "the names of elementals", "Correct the name, or leave it out.")
+        if isinstance(each, bool) or not isinstance(each, Real) or not 0 <= each < inf:
+            raise refuse(f"seconds[{name!r}]", each, "a number from 0", "Pass what a call takes for one vector.")
+
+
 class TaskOptions(NamedTuple):
     """The options of a run, as `execute` takes them."""
 
@@ -137,6 +152,8 @@ class TaskPlan:
     ------
     ExecutionError
         Where a step fits no worker.
+    ArgumentError
+        Where `seconds` are no numbers of seconds by names of elementals.
     """
 
     def __init__(
@@ -147,6 +164,7 @@ class TaskPlan:
         seconds: Mapping[str, float] | None = None,
         ends: ExitStack | None = None,
     ) -> None:
+        _require_seconds(plan, seconds)
         self._executor, self._plan, self._options = executor, plan, options
         self._ends = ExitStack() if ends is None else ends
         self._dense, self._seconds = options.dense is not False, dict(seconds or {})
@@ -189,6 +207,9 @@ class TaskPlan:
         checkpoint: str | PathLike[str] | None = None,
     ) -> dict[tuple[str, str], TaskOutput]:
         """Run the plan on the values of a run: bring the outputs back, leave them there, or have them written."""
+        path("to", to)
+        path("checkpoint", checkpoint)
+        called("progress", progress)
         with ExitStack() as stack:
             made = self._skeleton
             if writes_states(made):

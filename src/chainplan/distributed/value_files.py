@@ -39,15 +39,28 @@ def read_value(path: Path) -> HeldValues:
         ) from None
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file that appears complete or not at all."""
+def write_whole(path: Path, write: Callable[[BinaryIO], object], *, fresh: bool = False) -> None:
+    """Write a file that appears complete or not at all; a `fresh` one not where there is one, a FileExistsError."""
     own = path.with_name(f".{path.name}.{uuid4().hex[:12]}")
     try:
         with own.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        own.replace(path)
+        if not fresh or not _linked(own, path):
+            own.replace(path)
     except BaseException:
         own.unlink(missing_ok=True)
         raise
+
+
+def _linked(own: Path, path: Path) -> bool:
+    """Give a file a second name that no other one has, and take the first away; False where no file has two names."""
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    own.unlink()
+    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 from chainplan.errors import ArgumentError
@@ -76,3 +77,9 @@ def called(what: str, value: object) -> None:
 def mapping(what: str, value: object, of: str, example: str) -> None:
     """Refuse a value that is not a mapping from names, as `expect` does."""
     expect(what, value, Mapping, f"a mapping from names of {of}", f"Pass {example}.")
+
+
+def path(what: str, value: object) -> None:
+    """Refuse a value that is neither a path nor None, as `expect` does."""
+    if value is not None:
+        expect(what, value, str | PathLike, "the path of a directory, or None", f"Pass {what}='directory'.")

@@ -17,7 +17,7 @@ from threading import RLock, Thread
 
 from chainplan._util.arrays import Array, ArrayFunction
 from chainplan.errors import ExecutionError
-from chainplan.errors.arguments import refuse, whole
+from chainplan.errors.arguments import mapping, refuse, whole
 from chainplan.problem.graph import Mode
 
 FunctionPair = tuple[ArrayFunction | None, ArrayFunction | None]
@@ -70,6 +70,8 @@ class WorkerModule:
                 "Write WorkerModule((tangent, adjoint)).",
             )
         self.functions = functions
+        if resources is not None:
+            mapping("resources", resources, "resources to numbers above zero", "resources={'GPU': 1}")
         self.resources = dict(resources or {})
         for name, amount in self.resources.items():
             if not isinstance(name, str) or not isinstance(amount, Real) or not amount > 0:
