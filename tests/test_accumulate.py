@@ -17,6 +17,7 @@ from chainplan.models.block_values import DiagonalBlock
 from chainplan.models.recognised import structure_of_values
 from chainplan.plans.steps import Propagate
 from chainplan.problem.graph import Mode
+from chainplan.values.shifts_block import ShiftsBlock
 from tests.block_models import RandomModel
 
 BATCHES = [(0, 60), *(pytest.param((a, a + 194), marks=pytest.mark.nightly) for a in range(60, 3164, 194))]
@@ -184,6 +185,12 @@ REFUSED: list[tuple[Any, Any, Any, str]] = [
     ),
     ({("y", "x"): (abs, None)}, ["x"], ["y"], "nothing says the size of 'y'"),
     ({("y", "x"): (None, None)}, ["x"], ["y"], "found no function"),
+    (
+        {("h", "x"): 2.0, ("y", "h"): ShiftsBlock({-1: 0.3})},
+        ["x"],
+        ["y"],
+        r"\['y', 'h'\]: found shifts, and nothing says",
+    ),
     ({("y", "x"): ONE, ("z", "w"): ONE}, ["x"], ["z"], "found no path from 'x' to 'z'"),
     ({("y", "x"): ONE}, ["x"], ["q"], "outputs: found 'q', which no block names"),
     ({("y", "x"): ONE}, ["x", "x"], ["y"], "twice"),

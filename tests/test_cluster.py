@@ -560,6 +560,18 @@ def test_blocks_that_no_worker_could_hold_together(tmp_path: Path) -> None:
     assert np.array_equal(np.load(str(found["x32", "x0"])), expected["x32", "x0"])
 
 
+def test_outputs_are_written_into_a_new_folder_of_the_caller(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = plan(chain_problem([3, 5, 2]))
+    found = chainplan.execute(
+        result, {"F1": np.ones((5, 3)), "F2": np.ones((2, 5))}, backend="dask", scheduler=client, to="new/folder"
+    )
+    assert found["x2", "x0"] == tmp_path / "new" / "folder" / "x2_x0.npy"
+    assert np.array_equal(np.load(str(found["x2", "x0"])), np.full((2, 3), 5.0))
+
+
 def test_functions_that_cannot_be_sent_are_named(client: Any) -> None:
     lock = Lock()
     functions = (lambda block: np.ones((3, block.shape[1])) * lock.locked(), None)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainplan.errors import ExecutionError, PlanError
+from chainplan.errors import ExecutionError, PlanError, SpecError
 from chainplan.execution.operator import operator
 from chainplan.io.plan_file import document, parse_plan
 from chainplan.io.plan_file_claims import verify
@@ -321,6 +321,11 @@ def test_the_plan_file_is_read_checked_and_run(tmp_path: Path, capsys: pytest.Ca
         shown = capsys.readouterr().out
         assert "max(|H|·V)" in shown
         assert "equal integers" in shown
+
+
+def test_directions_beside_products_are_refused_by_their_numbers() -> None:
+    with pytest.raises(SpecError, match="directions: found '0 on the left, 2 on the right'; expected no directions"):
+        asked(HOURGLASS, 5, directions={"right": 2})
 
 
 def test_false_claims_of_a_file_are_refuted() -> None:

@@ -380,6 +380,26 @@ def test_arrays_that_are_no_second_derivatives_are_refused() -> None:
         second_derivatives(plan(chain([2, 2])), slope)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+def test_second_derivatives_that_are_symmetric_but_for_rounding_are_taken(dtype: Any) -> None:
+    problem = from_spec({"chain": [{"shape": [2, 3]}, {"shape": [2, 2], "second": {"coo": [[0, 0, 1], [1, 1, 1]]}}]})
+    made = plan(replace(problem, second=SecondOrder()))
+    values = draw_all(made.problem, 3, np.float64)
+    values = {name: array.astype(dtype) for name, array in values.items()}
+    expected = second_derivatives(made, values)["x2", "x0", "x0"]
+    for name, place in (("F1''", (1, 0, 2)), ("F2''", 0)):
+        for part, accepted in ((4 * np.finfo(dtype).eps, True), (1e-2, False)):
+            bent = values[name].copy()
+            bent[place] *= 1 + part
+            if accepted:
+                found = second_derivatives(made, {**values, name: bent})["x2", "x0", "x0"]
+                assert np.array_equal(found, found.transpose(0, 2, 1))
+                assert abs(found - expected).max() <= 1e2 * np.finfo(dtype).eps * abs(expected).max()
+            else:
+                with pytest.raises(ExecutionError, match="differs from its transpose"):
+                    second_derivatives(made, {**values, name: bent})
+
+
 def test_elementwise_functions_of_many_entries_are_planned_and_run_without_their_cubes() -> None:
     size = 20_000
     items = [{"shape": [size, size], "structure": "diagonal"}] * 3

@@ -107,7 +107,7 @@ def execute(
         with `shape`, `dtype`, `futures` and `result()`, which later runs there take as Jacobians.
     to : str | PathLike[str] | None
         With backends of tasks: a directory into which workers write the outputs, as `.npy`, or `.npz` of scipy where
-        they stay sparse or shifts. The result has their paths.
+        they stay sparse or shifts. It is made where it is not there yet. The result has the paths of the files.
     checkpoint : str | PathLike[str] | None
         A directory that all workers share, into which they write blocks on the way: those of modules, unless they are
         said to be short, and others that would take longer to make again than to write. A later run of the same plan

@@ -76,7 +76,10 @@ class DtypeTask:
 
 @dataclass(frozen=True)
 class WriteTask:
-    """A file of an output, or a piece of it in its place in that file; the file has no final name yet."""
+    """A file of an output, or a piece of it in its place in that file; the file has no final name yet.
+
+    The folder of the file is made where it is not there yet, by whoever comes first.
+    """
 
     path: str
     shape: tuple[int, int]
@@ -97,6 +100,7 @@ class WriteTask:
         """Write the value, and return the suffix of the file."""
         if isinstance(value, ShiftsBlock):
             value = value.matrix(*self.shape)
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         if is_sparse(value):
             from scipy.sparse import save_npz
 

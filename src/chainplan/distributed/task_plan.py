@@ -215,7 +215,7 @@ class TaskPlan:
             if writes_states(made):
                 made = placed_on_disk(made, self._directory(checkpoint, stack))
             if to is not None:
-                made = written(made, self._plan, self._dense, Path(to))
+                made = written(made, self._plan, self._dense, Path(to).absolute())
             elif not gather:
                 made = kept(made, self._dense)
             if checkpoint is not None:

@@ -69,9 +69,10 @@ def second_derivatives(
         A plan that has passed `check`, or what holds one: a `Result`, a plan file that was read.
     jacobians : Mapping[str, GivenJacobian]
         The elemental Jacobians by name, as for `execute`, and beside them the second derivatives: that of 'F1' is
-        called "F1''", and is an array of rows x cols x cols, symmetric in its columns, or the vector of the entries of
-        its pattern in order, such as the second derivatives of elementwise functions. One that is zero is left out.
-        Weights of the output y are a row 'y:weights', directions at the input x are columns 'x:left' and 'x:right'.
+        called "F1''", and is an array of rows x cols x cols, symmetric in its columns but for rounding, or the vector
+        of the entries of its pattern in order, such as the second derivatives of elementwise functions. One that is
+        zero is left out. Weights of the output y are a row 'y:weights', directions at the input x are columns 'x:left'
+        and 'x:right'.
     dense : bool | None
         Whether results are written out as arrays of three dimensions; otherwise those with few nonzeros stay sparse
         arrays of rows x (cols · cols). None writes out up to 4 GiB and refuses more.

@@ -11,12 +11,12 @@ from chainplan.models.block_values import BlockPlace, ReadBlock, refused
 
 
 def sizes_of(blocks: Mapping[BlockPlace, ReadBlock]) -> dict[Hashable, int]:
-    """Return the size of each vertex; vertices between which there are only numbers and shifts have size 1.
+    """Return the size of each vertex; vertices between which there are only numbers have size 1.
 
     Raises
     ------
     ArgumentError
-        Where two blocks disagree, or nothing says the shape of a pair of functions.
+        Where two blocks disagree, or nothing says the shape of a pair of functions or the periods of shifts.
     """
     sizes: dict[Hashable, tuple[int, BlockPlace]] = {}
     for place, block in blocks.items():
@@ -26,6 +26,9 @@ def sizes_of(blocks: Mapping[BlockPlace, ReadBlock]) -> dict[Hashable, int]:
     left = [place for place, block in blocks.items() if block.square]
     while left:
         known = [place for place in left if place[0] in sizes or place[1] in sizes]
+        if not known and (endless := [place for place in left if blocks[place].shifts is not None]):
+            expected = "expected their number. Pass ShiftsBlock(coefficients, size=300), say."
+            raise refused(endless[0], "found shifts, and nothing says over how many periods", expected)
         for output, source in known or left[:1]:
             size = sizes.get(output, sizes.get(source, (1, (output, source))))[0]
             _agree(sizes, output, size, (output, source), "rows")

@@ -112,7 +112,8 @@ class Problem:
             raise refuse("products", f"{products.left:,} on the left", expected, "Add them to those on the right.")
         if not second.symmetric:
             expected = "no directions beside products, whose vectors they would be"
-            raise refuse("directions", second, expected, "Leave one of them out.")
+            found = f"{second.left or 0:,} on the left, {second.right or 0:,} on the right"
+            raise refuse("directions", found, expected, "Leave one of them out.")
         if not second.weights and (len(graph.outputs) > 1 or any(graph.sizes[v] != 1 for v in graph.outputs)):
             found = f"products without weights, and {sum(graph.sizes[v] for v in graph.outputs):,} rows"
             expected = "one row, so that the second derivative is a matrix"
