@@ -14,7 +14,8 @@ import pytest
 from chainplan.errors import PlanError
 from chainplan.execution.executor import execute
 from chainplan.planner import plan
-from chainplan.plans.check import _is_prime, check
+from chainplan.plans.check import check
+from chainplan.plans.path_labels import _is_prime
 from chainplan.plans.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, Seed, Step
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
