@@ -93,7 +93,7 @@ class WriteTask:
         except OSError as error:
             raise ExecutionError(
                 f"to: '{Path(self.path).parent}' cannot be written ({error.strerror or error}); expected a directory "
-                "that all workers can write. Make it, or give another one."
+                "that all workers can write. Give another one."
             ) from None
 
     def _write(self, value: HeldValues) -> str:
