@@ -32,7 +32,7 @@ MUTANTS = {
         "tests/test_equal.py -k stands_again",
     ),
     "a block that stands again has the labels of its first place": Mutant(
-        "plans/check.py",
+        "plans/path_labels.py",
         'assert moved is not None, "replay refuses a block without a place"',
         "return self.held[step.arg]",
         "tests/test_equal.py -k 'stands_again or path_that_is_equal'",
@@ -248,7 +248,10 @@ MUTANTS = {
         "tests/test_checker.py",
     ),
     "colours are not looked at": Mutant(
-        "plans/check.py", "            if wrong:\n", "            if False:\n", f"{SWEEPS} -k wrong_seed"
+        "plans/check.py",
+        "colouring_of(plan, replayed, step))\n            if wrong:",
+        "colouring_of(plan, replayed, step))\n            if False:",
+        f"{SWEEPS} -k wrong_seed",
     ),
     "an output may stand twice": Mutant("plans/check.py", "if key in seen:", "if False:", "tests/test_checker.py"),
     "a limit may be exceeded by one": Mutant(

@@ -100,7 +100,7 @@ def test_a_size_in_quotes() -> None:
 
 
 TOP = "'chain', 'dag', 'limits', 'products', 'derivative', 'weights', 'directions', 'ranges', 'name'"
-ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'second', 'same_as', 'times'"
+ITEM = "'name', 'shape', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'second', 'second_tangent', 'second_adjoint', 'same_as', 'times'"
 DAG = "'sizes', 'inputs', 'outputs', 'jacobians', 'edges', 'seconds', 'implicit'"
 XY = "inputs: [x], outputs: [y]"
 
@@ -226,7 +226,7 @@ XY = "inputs: [x], outputs: [y]"
         ),
         (
             f"dag: {{{XY}, jacobians: [3]}}",
-            "1:46: dag.jacobians[0] is 3; expected a mapping with keys out of 'edge', 'name', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'second', 'same_as'. Write it as {key: value, ...}.",
+            "1:46: dag.jacobians[0] is 3; expected a mapping with keys out of 'edge', 'name', 'structure', 'tangent', 'adjoint', 'tape', 'advance', 'second', 'second_tangent', 'second_adjoint', 'same_as'. Write it as {key: value, ...}.",
         ),
         (
             f"dag: {{{XY}, jacobians: [{{edge: [x]}}]}}",
