@@ -92,4 +92,4 @@ class _PlaceModel:
         for task in tasks:
             self.model.add_hint(self.starts[task.id], task.start)
             for m, chosen in enumerate(self.on[task.id]):
-                self.model.add_hint(chosen, m == task.machine)
+                self.model.add_hint(chosen, int(m == task.machine))
