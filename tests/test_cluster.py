@@ -180,6 +180,7 @@ def test_a_killed_worker_changes_nothing(client: Any, tmp_path: Path, monkeypatc
     before = {worker: info["pid"] for worker, info in client.run(lambda: {"pid": os.getpid()}).items()}
     found = chainplan.execute(result.plan, values, backend="dask", scheduler=client)
     assert mark.exists()
+    client.wait_for_workers(3, timeout=60)
     after = {info["pid"] for info in client.run(lambda: {"pid": os.getpid()}).values()}
     assert len(after - set(before.values())) == 1
     _require_equal(found, chainplan.execute(result.plan, matrices))
@@ -200,6 +201,7 @@ def test_arrays_that_a_killed_worker_held_are_sent_again(
     values = {**matrices, "F4": (module.tangent, module.adjoint)}
     found = chainplan.execute(result, values, backend="dask", scheduler=client)
     assert mark.exists()
+    client.wait_for_workers(3, timeout=60)
     _require_equal(found, chainplan.execute(result, matrices))
 
 
