@@ -98,8 +98,9 @@ def execute(
         one for this run, which needs `if __name__ == "__main__":` in a script. The pool of the backend "futures".
     seconds : Mapping[str, float] | None
         With backends of tasks: by name, the seconds that the functions of a matrix-free elemental take for one vector.
-        Steps that take less than 20 ms travel with what reads them. A matrix-free elemental of which nothing is said
-        counts as long, so that each of its steps is a task of its own.
+        Steps that take less than 20 ms travel with what reads them, and those on many vectors are cut into pieces of 50
+        ms or more for workers that would wait. A matrix-free elemental of which nothing is said counts as long, so that
+        each of its steps is a task of its own.
     progress : Callable[[RunProgress], object] | None
         With backends of tasks: a function that is called every five seconds with how far the run is; `print` will do.
     gather : bool

@@ -54,6 +54,8 @@ class Checkpoint:
         The run with all values in their places.
     wrap : bool
         Whether whole numbers wrap.
+    workers : int
+        For how many workers modules are cut, unless the directory says that its blocks were cut for others.
 
     Raises
     ------
@@ -61,13 +63,16 @@ class Checkpoint:
         If the directory belongs to another run, holds something else, or cannot be written; nothing in it is changed.
     """
 
-    def __init__(self, directory: str | PathLike[str], plan: Plan, run: PlanRun, wrap: bool) -> None:
+    def __init__(self, directory: str | PathLike[str], plan: Plan, run: PlanRun, wrap: bool, workers: int = 1) -> None:
         self._directory, self._plan = Path(directory).absolute(), plan
-        found, own = self._manifest(), _manifest(plan, run, wrap)
+        found, own = self._manifest(), _manifest(plan, run, wrap, workers)
         if found is None and not self._begin(own):
             found = self._manifest()
+        self.workers = workers
         if found is not None:
             self._require_same(found, own)
+            cut_for = found.get("workers")
+            self.workers = cut_for if isinstance(cut_for, int) else 1
 
     def _manifest(self) -> Mapping[str, object] | None:
         """The manifest of the directory, None where it is empty."""
@@ -158,7 +163,7 @@ _MANIFEST_WORDS = {
 """What a manifest holds, and what is said where it differs."""
 
 
-def _manifest(plan: Plan, run: PlanRun, wrap: bool) -> dict[str, object]:
+def _manifest(plan: Plan, run: PlanRun, wrap: bool, workers: int) -> dict[str, object]:
     """What a directory of blocks belongs to."""
     return {
         "chainplan": __version__,
@@ -168,6 +173,7 @@ def _manifest(plan: Plan, run: PlanRun, wrap: bool) -> dict[str, object]:
         "values": _values(plan, run),
         "dtype": run.dtype.str,
         "wrap": wrap,
+        "workers": workers,
     }
 
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from chainplan._util.task_threads import ranks
 from chainplan.distributed.fuse import TaskGroup, grouped
-from chainplan.distributed.split import Axis, StepSplit, TaskRoom, cuts, overlap, ranges, slots
+from chainplan.distributed.split import Axis, StepSplit, TaskRoom, cuts, line_axis, overlap, ranges, slots
+from chainplan.distributed.wide_modules import MIN_PIECE_NANOSECONDS, PieceChoice, cut_for_workers
 from chainplan.distributed.worker_tasks import CutTask, GroupTask, PieceTask, SameTask, SumTask, WorkerTask
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, word_of
@@ -102,7 +103,22 @@ def renumbered(made: Skeleton, tasks: Mapping[int, TaskNode]) -> Skeleton:
     return replace(made, tasks=nodes, outputs=outputs)
 
 
-def skeleton(plan: Plan, candidate: Candidate, room: TaskRoom, short: int, seconds: Mapping[str, float]) -> Skeleton:
+@dataclass(frozen=True)
+class CrewFacts:
+    """What is known of the workers: how many tasks run at once, and which matrix-free elementals must stay whole."""
+
+    workers: int = 1
+    whole: frozenset[str] = frozenset()
+
+
+def skeleton(
+    plan: Plan,
+    candidate: Candidate,
+    room: TaskRoom,
+    short: int,
+    seconds: Mapping[str, float],
+    crew: CrewFacts = CrewFacts(),
+) -> Skeleton:
     """Make the tasks of a plan.
 
     Parameters
@@ -117,6 +133,8 @@ def skeleton(plan: Plan, candidate: Candidate, room: TaskRoom, short: int, secon
         The nanoseconds below which groups of steps are fused.
     seconds : Mapping[str, float]
         The seconds that a matrix-free elemental takes for a vector; those that are missing count as long.
+    crew : CrewFacts
+        What is known of the workers.
 
     Returns
     -------
@@ -129,15 +147,16 @@ def skeleton(plan: Plan, candidate: Candidate, room: TaskRoom, short: int, secon
         Where a step fits no worker.
     """
     blocks = tuple(typed.block for typed in candidate.replay.blocks)
-    splits = room.splits(candidate)
-    alone = frozenset(splits) | room.large(candidate)
     prices = [
         _nanoseconds(plan, position, price, blocks, short, seconds)
         for position, price in enumerate(candidate.priced.prices)
     ]
-    groups = grouped(plan, prices, short, alone)
+    splits = room.splits(candidate, crew.whole)
+    choices = _choices(plan, prices, blocks, splits, seconds, crew)
+    splits |= cut_for_workers(plan, prices, choices, crew.workers)
+    groups = grouped(plan, prices, short, frozenset(splits) | room.large(candidate))
     builder = _TaskBuilder(plan, blocks, splits, prices)
-    for group, rank in zip(groups, _ranks(groups), strict=True):
+    for group, rank in zip(groups, _ranks(groups, splits), strict=True):
         builder.add(group, rank)
     outputs = {position: builder.output(position) for _, _, position in plan.outputs}
     return Skeleton(tuple(builder.tasks), outputs, blocks, tuple(prices))
@@ -157,11 +176,33 @@ def _nanoseconds(
     return round(vectors * seconds[step.elemental] * NANOSECONDS_PER_SECOND)
 
 
-def _ranks(groups: Sequence[TaskGroup]) -> list[int]:
-    """The critical-path ranks of the groups."""
+def _choices(
+    plan: Plan,
+    prices: Sequence[int],
+    blocks: Sequence[Block],
+    splits: Mapping[int, StepSplit],
+    seconds: Mapping[str, float],
+    crew: CrewFacts,
+) -> dict[int, PieceChoice]:
+    """The steps that may be cut for the sake of the workers: modules of which it is known that they take long."""
+    found, known = {}, set(seconds) - crew.whole
+    for position, step in enumerate(plan.steps):
+        if not isinstance(step, Accumulate | Propagate) or step.elemental not in known:
+            continue
+        axis = line_axis(step, blocks, position)
+        if axis is not None and prices[position] >= 2 * MIN_PIECE_NANOSECONDS:
+            lines = (blocks[position].rows, blocks[position].cols)[axis.value]
+            most = min(crew.workers, lines, prices[position] // MIN_PIECE_NANOSECONDS)
+            found[position] = PieceChoice(splits.get(position, StepSplit(axis, 1)), most)
+    return found
+
+
+def _ranks(groups: Sequence[TaskGroup], splits: Mapping[int, StepSplit]) -> list[int]:
+    """The critical-path ranks of the groups, whose pieces run beside each other."""
     place = {group.result: i for i, group in enumerate(groups)}
     needs = [[place[read] for read in group.reads if read in place] for group in groups]
-    return ranks([group.price + 1 for group in groups], needs)
+    parts = [splits[group.result].parts if group.result in splits else 1 for group in groups]
+    return ranks([group.price // part + 1 for group, part in zip(groups, parts, strict=True)], needs)
 
 
 class _TaskBuilder:

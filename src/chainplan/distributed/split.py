@@ -8,7 +8,7 @@ other forms are small. The refusal comes before anything is computed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -106,8 +106,20 @@ class TaskRoom:
     limit: int | None
     itemsize: int
 
-    def splits(self, candidate: Candidate) -> dict[int, StepSplit]:
+    def splits(self, candidate: Candidate, whole: Collection[str] = ()) -> dict[int, StepSplit]:
         """How each step is split whose blocks do not fit.
+
+        Parameters
+        ----------
+        candidate : Candidate
+            The plan.
+        whole : Collection[str]
+            The matrix-free elementals that must not be split.
+
+        Returns
+        -------
+        dict
+            The splits by step.
 
         Raises
         ------
@@ -119,7 +131,7 @@ class TaskRoom:
         blocks = [typed.block for typed in candidate.replay.blocks]
         sizes = self._sizes(candidate)
         return {
-            position: self._split(position, step, sizes, blocks)
+            position: self._split(position, step, sizes, blocks, whole)
             for position, step in enumerate(candidate.plan.steps)
             if not isinstance(step, Load) and self._taken(position, step, sizes) > self.limit
         }
@@ -154,9 +166,12 @@ class TaskRoom:
         """The bytes of the result of a step and of all that it reads."""
         return sizes[position] + sum(sizes[arg] for arg in set(step.operands()))
 
-    def _split(self, position: int, step: Step, sizes: list[int], blocks: list[Block]) -> StepSplit:
+    def _split(
+        self, position: int, step: Step, sizes: list[int], blocks: list[Block], whole: Collection[str]
+    ) -> StepSplit:
         """The split of a step that moves the fewest bytes."""
-        ways = [way for axis in Axis if (way := self._way(position, step, axis, sizes, blocks)) is not None]
+        axes = () if isinstance(step, Accumulate | Propagate) and step.elemental in whole else Axis
+        ways = [way for axis in axes if (way := self._way(position, step, axis, sizes, blocks)) is not None]
         if ways:
             return min(ways, key=lambda way: (way.moved, way.split.axis.value)).split
         assert self.limit is not None, "asked only where there is a limit"
@@ -185,6 +200,14 @@ class TaskRoom:
             return None
         parts = -(-need // left)
         return _SplitWay(parted + parts * (whole + (sizes[position] if inner else 0)), StepSplit(axis, parts))
+
+
+def line_axis(step: Accumulate | Propagate, blocks: Sequence[Block], position: int) -> Axis | None:
+    """The axis along which a matrix-free elemental treats each line by itself; None where its blocks cannot be cut."""
+    axis = Axis.COLS if step.mode is Mode.TANGENT else Axis.ROWS
+    cut = cuts(step, axis)
+    assert cut is not None, "columns of tangents and rows of adjoints"
+    return axis if _cuttable(step, cut, [blocks[arg] for arg in slots(step)], blocks[position]) else None
 
 
 def _cuttable(step: Step, cut: tuple[Axis | None, ...], read: list[Block], result: Block) -> bool:

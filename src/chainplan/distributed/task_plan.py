@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from math import inf
 from numbers import Real
 from os import PathLike
@@ -24,7 +25,7 @@ from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecuto
 from chainplan.distributed.executors.registry import TASK_BACKENDS
 from chainplan.distributed.inputs import GivenInputs
 from chainplan.distributed.remote import DtypeTask, RemoteBlock, kept, written
-from chainplan.distributed.skeleton import Skeleton, skeleton
+from chainplan.distributed.skeleton import CrewFacts, Skeleton, skeleton
 from chainplan.distributed.split import TaskRoom
 from chainplan.distributed.state_tasks import placed_on_disk, state_skeleton, writes_states
 from chainplan.distributed.submission import RunProgress, RunSubmission
@@ -169,13 +170,22 @@ class TaskPlan:
         self._ends = ExitStack() if ends is None else ends
         self._dense, self._seconds = options.dense is not False, dict(seconds or {})
         self._room = TaskRoom(executor.limit(), common_dtype((), options.dtype).itemsize)
-        candidate = Candidate(plan, WEIGHTED_COST)
-        if evaluates(plan.steps):
-            self._skeleton = state_skeleton(plan, candidate, self._room)
-        else:
-            self._skeleton = skeleton(plan, candidate, self._room, MAX_FUSED_NANOSECONDS, self._seconds)
+        self._candidate, self._crew = Candidate(plan, WEIGHTED_COST), CrewFacts(executor.workers())
+        self._skeletons: dict[CrewFacts, Skeleton] = {}
+        self._skeleton(self._crew)
         self._token = f"plan-{uuid4().hex[:12]}"
         executor.place(self._token, plan)
+
+    def _skeleton(self, crew: CrewFacts) -> Skeleton:
+        """The tasks of the plan for such workers, made once."""
+        if crew not in self._skeletons:
+            made = self._plan, self._candidate, self._room
+            self._skeletons[crew] = (
+                state_skeleton(*made)
+                if evaluates(self._plan.steps)
+                else skeleton(*made, MAX_FUSED_NANOSECONDS, self._seconds, crew)
+            )
+        return self._skeletons[crew]
 
     def close(self) -> None:
         """Take the plan back from the workers."""
@@ -211,7 +221,11 @@ class TaskPlan:
         path("checkpoint", checkpoint)
         called("progress", progress)
         with ExitStack() as stack:
-            made = self._skeleton
+            crew = replace(self._crew, whole=frozenset(name for name, m in run.modules.items() if not m.slices))
+            if checkpoint is not None:
+                kept_blocks = Checkpoint(checkpoint, self._plan, run, self._options.wrap, crew.workers)
+                crew = replace(crew, workers=kept_blocks.workers)
+            made = self._skeleton(crew)
             if writes_states(made):
                 made = placed_on_disk(made, self._directory(checkpoint, stack))
             if to is not None:
@@ -219,7 +233,6 @@ class TaskPlan:
             elif not gather:
                 made = kept(made, self._dense)
             if checkpoint is not None:
-                kept_blocks = Checkpoint(checkpoint, self._plan, run, self._options.wrap)
                 made = kept_blocks.resumed(made, self._room, self._seconds)
             if self._executor.slow_to_send:
                 made = with_chains(made, run)

@@ -38,6 +38,9 @@ class WorkerModule:
         How often a step that fails is tried again, by a backend that runs tasks.
     limit : float | None
         Seconds that one call may take.
+    slices : bool
+        Whether a tangent may be called with some of the columns of a block, and an adjoint with some of the rows, so
+        that several workers share a wide block and no worker has to hold all of it.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class WorkerModule:
         resources: Mapping[str, float] | None = None,
         retries: int = 0,
         limit: float | None = None,
+        slices: bool = True,
     ) -> None:
         if not is_function_pair(functions) and not callable(functions):
             raise refuse(
@@ -80,12 +84,15 @@ class WorkerModule:
         if limit is not None and (not isinstance(limit, Real) or not limit > 0):
             raise refuse("limit", limit, "seconds above zero", "Write limit=600.")
         self.limit = limit
+        if not isinstance(slices, bool):
+            raise refuse("slices", slices, "True or False", "Write slices=False.")
+        self.slices = slices
         self._lock = RLock()
         self._built: FunctionPair | None = None
 
     def __reduce__(self) -> tuple[Callable[..., WorkerModule], tuple[object, ...]]:
         """Pickle or copy what was given; a copy builds functions of its own."""
-        return _made_again, (self.functions, self.resources, self.retries, self.limit)
+        return _made_again, (self.functions, self.resources, self.retries, self.limit, self.slices)
 
     def pair(self, name: str) -> FunctionPair:
         """Return the functions, which are built where that was not done yet.
@@ -141,9 +148,9 @@ class WorkerModule:
 
 
 def _made_again(
-    functions: FunctionPair, resources: Mapping[str, float], retries: int, limit: float | None
+    functions: FunctionPair, resources: Mapping[str, float], retries: int, limit: float | None, slices: bool
 ) -> WorkerModule:
-    return WorkerModule(functions, resources=resources, retries=retries, limit=limit)
+    return WorkerModule(functions, resources=resources, retries=retries, limit=limit, slices=slices)
 
 
 def is_function_pair(value: object) -> bool:

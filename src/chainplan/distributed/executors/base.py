@@ -84,6 +84,10 @@ class TaskExecutor(ABC):
     def limit(self) -> int | None:
         """The bytes that the blocks of a task may take; None where there is no limit."""
 
+    @abstractmethod
+    def workers(self) -> int:
+        """How many tasks run at once; 1 where nobody knows."""
+
     def require_resources(self, name: str, resources: Mapping[str, float]) -> None:
         """Refuse what the module of a name demands where no worker has it.
 

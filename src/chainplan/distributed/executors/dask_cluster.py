@@ -65,6 +65,10 @@ class DaskExecutor(TaskExecutor):
         known = [limit for limit in limits if limit]
         return int(WORKER_MEMORY_SHARE * min(known)) if known else None
 
+    def workers(self) -> int:
+        threads: int = sum(w["nthreads"] for w in self._client.scheduler_info(n_workers=-1)["workers"].values())
+        return max(1, threads)
+
     def require_resources(self, name: str, resources: Mapping[str, float]) -> None:
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         there = [worker["resources"] for worker in workers]

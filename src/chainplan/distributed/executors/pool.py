@@ -150,12 +150,15 @@ class PoolExecutor(TaskExecutor):
     ----------
     pool : Executor
         The pool.
-    places : int
-        How many tasks it may have at once.
+    workers : int | None
+        How many tasks it runs at once, None where it does not say.
+    spare : int
+        How many tasks wait in it besides, so that no worker waits for its next one.
     """
 
-    def __init__(self, pool: Executor, places: int) -> None:
-        self._pool, self.places = pool, places
+    def __init__(self, pool: Executor, workers: int | None, spare: int = 0) -> None:
+        self._pool, self._workers = pool, workers
+        self.places = (DEFAULT_POOL_SIZE if workers is None else workers) + spare
         self.in_process = isinstance(pool, ThreadPoolExecutor)
         self.here = self.in_process or isinstance(pool, ProcessPoolExecutor)
         self.known: WeakValueDictionary[TaskKey, PoolHandle] = WeakValueDictionary()
@@ -164,6 +167,9 @@ class PoolExecutor(TaskExecutor):
     def limit(self) -> int | None:
         """Return None: nobody knows how much memory the processes of a pool have."""
         return None
+
+    def workers(self) -> int:
+        return self._workers or 1
 
     def place(self, token: str, plan: Plan) -> None:
         self._plans[token] = b"" if self.in_process else pickle.dumps(plan)
@@ -261,10 +267,5 @@ def pool_executor(scheduler: object, workers: int | None) -> Iterator[TaskExecut
             f"scheduler: found {scheduler!r} with the backend 'futures'; expected a pool of concurrent.futures. Pass "
             "scheduler=ProcessPoolExecutor(), say."
         )
-    yield PoolExecutor(scheduler, _places(scheduler))
-
-
-def _places(pool: Executor) -> int:
-    """One task more than a pool has workers, so that none of them waits for its next one."""
-    sizes = (getattr(pool, name, None) for name in ("_max_workers", "num_workers"))
-    return 1 + next((size for size in sizes if isinstance(size, int)), DEFAULT_POOL_SIZE)
+    sizes = (getattr(scheduler, name, None) for name in ("_max_workers", "num_workers"))
+    yield PoolExecutor(scheduler, next((size for size in sizes if isinstance(size, int)), None), 1)

@@ -21,21 +21,25 @@ def list_schedule(plan: Plan, prices: Sequence[int], machines: int) -> list[Task
     """The tasks of a plan on `machines` machines, whose steps take `prices`; ties go to the earlier step."""
     before, after = [list(step.operands()) for step in plan.steps], _readers(plan)
     ranks = _ranks(after, prices)
-    forward = _listed(before, after, prices, machines, ranks)
+    forward = listed(before, after, prices, machines, ranks)
     end = _end(forward)
     if end == max(max(ranks, default=0), -(-sum(prices) // machines)):
         return forward
-    reverse = _listed(after, before, prices, machines, _ranks_of_reverse(before, prices))
+    reverse = listed(after, before, prices, machines, _ranks_of_reverse(before, prices))
     end = _end(reverse)
     backward = placed_on_machines([(task.id, end - task.end, end - task.start) for task in reverse])
     order = [0] * len(prices)
     for task in backward:
         order[task.id] = -task.start
-    return min(forward, backward, _listed(before, after, prices, machines, order), key=_end)
+    return min(forward, backward, listed(before, after, prices, machines, order), key=_end)
 
 
-def _listed(
-    before: list[list[int]], after: list[list[int]], prices: Sequence[int], machines: int, ranks: Sequence[int]
+def listed(
+    before: Sequence[Sequence[int]],
+    after: Sequence[Sequence[int]],
+    prices: Sequence[int],
+    machines: int,
+    ranks: Sequence[int],
 ) -> list[Task]:
     """The tasks of steps, each of which waits for those `before` it; of the ready ones that of the highest rank first.
 
@@ -125,7 +129,7 @@ def _end(tasks: Sequence[Task]) -> int:
     return max((task.end for task in tasks), default=0)
 
 
-def _freed(steps: list[int], waiting: list[int]) -> list[int]:
+def _freed(steps: Sequence[int], waiting: list[int]) -> list[int]:
     """Count a step as done for those that wait for it, and return those that wait for no other."""
     freed = []
     for step in steps:
