@@ -24,7 +24,7 @@ from chainplan.io.read import chain, from_spec
 from chainplan.planner import plan
 from chainplan.plans.bound import Status
 from chainplan.plans.check import check
-from chainplan.plans.classes import SECOND_BRACKETINGS, SECOND_SHARED
+from chainplan.plans.classes import SECOND_CARRIED, SECOND_SHARED
 from chainplan.plans.product_orders import BASELINES, baseline_plan
 from chainplan.plans.result import Result
 from chainplan.plans.second_steps import Contract, LoadSecond
@@ -47,7 +47,7 @@ from tests.oracles.second_order import (
     along,
     fma_of_lists,
     least_by_splits,
-    least_with_any_jacobians,
+    least_with_carried_rows,
     second_derivative,
 )
 from tests.problems import random_chain
@@ -56,8 +56,8 @@ from tests.reference import instances
 SIZES = [2, 5, 1, 3, 2]
 
 
-def asked(sizes: list[int]) -> Problem:
-    return from_spec({"chain": sizes, "derivative": 2})
+def asked(sizes: list[int], weights: bool = False) -> Problem:
+    return from_spec({"chain": sizes, "derivative": 2, **({"weights": True} if weights else {})})
 
 
 def own(problem: Problem, name: str) -> OwnSecond:
@@ -126,15 +126,22 @@ def second_entries(block: Any) -> set[tuple[int, int, int]]:
 
 
 @pytest.mark.parametrize("seed", [*range(8), *(pytest.param(n, marks=pytest.mark.nightly) for n in range(8, 200))])
-def test_no_second_order_bracketing_costs_less_nor_one_with_jacobians_in_any_order(seed: int) -> None:
+def test_no_bracketing_with_carried_rows_costs_less_nor_one_with_jacobians_in_any_order(seed: int) -> None:
     rng = random.Random(seed)
-    for count in (2, 3, 4, 4, 5):
+    for count, weights in ((2, False), (3, True), (4, False), (4, True), (3, False)):
         sizes = [rng.choice([1, 2, 3, 5, 8, 13]) for _ in range(count + 1)]
-        result = plan(asked(sizes))
+        result = plan(asked(sizes, weights))
         assert result.status is Status.OPTIMAL
-        assert result.within in (SECOND_SHARED, SECOND_BRACKETINGS)
-        assert result.price == least_by_splits(sizes)
-        assert result.price == least_with_any_jacobians(sizes), "no dense chain is known where these are cheaper"
+        assert result.price == least_with_carried_rows(sizes, weights), (sizes, weights)
+        least = least_with_carried_rows(sizes, weights, any_order=True)
+        assert result.within == SECOND_CARRIED or (result.within == SECOND_SHARED and result.price == least)
+
+
+def test_weighting_parts_before_they_are_put_together_costs_less() -> None:
+    for sizes, weights in (([30, 20, 40, 30], True), ([3, 5, 3, 8, 2], False)):
+        result = plan(asked(sizes, weights))
+        assert result.price == least_with_carried_rows(sizes, weights)
+        assert result.price < least_by_splits([*sizes, 1] if weights else sizes)
 
 
 LARGE = 60

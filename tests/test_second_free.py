@@ -37,7 +37,7 @@ from chainplan.validation.second_reference import reference_second_derivatives
 from chainplan.values.second import draw_all
 from chainplan.values.second_functions import as_array
 from chainplan_cli.main import main
-from tests.oracles.second_order import formed, least_with_calls, second_derivative
+from tests.oracles.second_order import formed, least_with_carried_rows, second_derivative
 from tests.test_second import own, pairs, random_second
 from tests.test_second_graphs import along_sides, checked_plan, exact, random_second_dag
 
@@ -134,15 +134,15 @@ def test_random_graphs_compute_exact_integers(first: int, last: int) -> None:
 @pytest.mark.parametrize("seed", [*range(12), *(pytest.param(n, marks=pytest.mark.nightly) for n in range(12, 300))])
 def test_no_bracketing_and_no_way_to_call_costs_less(seed: int) -> None:
     rng = random.Random(seed)
-    for count in (1, 2, 3, 4, 4):
+    for count, weights in ((1, False), (2, False), (3, True), (4, False), (4, True)):
         sizes = [rng.choice([1, 2, 3, 5, 8]) for _ in range(count + 1)]
         prices: list[Any] = [tuple(rng.choice([None, 0, 1, 3, 10, 40, 100]) for _ in KEYS) for _ in range(count)]
         items = [{"shape": [sizes[k + 1], sizes[k]]} for k in range(count)]
         for item, pair in zip(items, prices, strict=True):
             item |= {key: price for key, price in zip(KEYS, pair, strict=True) if price is not None}
-        result = plan(from_spec({"chain": items, "derivative": 2}))
+        result = plan(from_spec({"chain": items, "derivative": 2, **({"weights": True} if weights else {})}))
         assert result.status is Status.OPTIMAL
-        assert result.price == least_with_calls(sizes, prices)
+        assert result.price == least_with_carried_rows(sizes, weights, calls=prices)
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 20), pytest.param(20, 200, marks=pytest.mark.nightly)])

@@ -134,22 +134,8 @@ def _written(kinds: Sequence[str], tree: Tree, i: int, j: int) -> str:
 
 Prices = tuple[int | None, int | None]
 """The fma of a second tangent and of a second adjoint, None where there is none."""
-
-
-def least_with_calls(sizes: Sequence[int], prices: Sequence[Prices]) -> int:
-    """The price of the cheapest plan by splits, where second derivatives have calls or, without prices, entries."""
-    q = len(sizes) - 1
-    if q == 1:
-        return formed(sizes[1], sizes[0], prices[0])
-    return min(
-        sum(
-            _pushed(sizes[j], sizes[k], sizes[i], prices[k] if j - k == 1 else (None, None))
-            + _weighted(sizes[j], sizes[k], sizes[i], prices[i] if k - i == 1 else (None, None))
-            + (sizes[j] * sizes[k] * sizes[i] if (i, j) != (0, q) else 0)
-            for (i, j), k in tree.items()
-        )
-        for tree in trees(0, q)
-    )
+_ENTRIES: Prices = (None, None)
+"""The prices of what has no calls."""
 
 
 def formed(rows: int, cols: int, prices: Prices) -> int:
@@ -179,33 +165,109 @@ def _weighted(m: int, p: int, n: int, prices: Prices) -> int:
     return min(ways)
 
 
-def least_with_any_jacobians(sizes: Sequence[int]) -> int:
-    """The price of the cheapest plan that makes any set of Jacobians, each once, with those that the splits need."""
-    q = len(sizes) - 1
-    longer = [(i, j) for i in range(q) for j in range(i + 2, q + 1) if (i, j) != (0, q)]
-    sets = {
-        frozenset(some): price
-        for count in range(len(longer) + 1)
-        for some in combinations(longer, count)
-        if (price := _jacobians(sizes, set(some))) is not None
-    }
+def _pushed_weighted(rows: int, m: int, p: int, n: int, prices: Prices) -> int:
+    """The least price of Y · F''[J, J] for Y of rows x m, F'' of m x p x p and J of p x n, which has calls."""
+    half, last = n * (n + 1) // 2, rows * m * (n * (n + 1) // 2)
+    ways = [
+        _weighted(rows, m, p, prices) + rows * p * p * n + rows * p * half,
+        _pushed(m, p, n, prices) + last,
+    ]
+    if prices[0] is not None:
+        ways += [p * n * prices[0] + rows * m * p * n + rows * p * half]
+    if prices[1] is not None:
+        ways += [rows * n * prices[1] + rows * p * half, m * n * prices[1] + rows * m * p * n + rows * p * half]
+    return min(ways)
+
+
+def least_with_carried_rows(
+    sizes: Sequence[int], weights: bool = False, any_order: bool = False, calls: Sequence[Prices] = ()
+) -> int:
+    """The price of the cheapest plan of a dense chain with every part formed or weighted, and any rows carried.
+
+    Behind the last elemental there is a link of one row, without a second derivative, where there are `weights`. What
+    the splits need, Jacobians of parts and rows behind them, is made with any others: by the splits of a tree, rows
+    from the Jacobian of any of its parts, or else in `any_order` of each other. Second derivatives have `calls` or,
+    without prices, entries.
+    """
+    bent = len(sizes) - 1
+    if len(sizes) == 2 and not weights:
+        return formed(sizes[1], sizes[0], calls[0] if calls else _ENTRIES)
+    sizes = [*sizes, *([1] if weights else [])]
+    q, rows = len(sizes) - 1, sizes[-1]
+    prices = {some: _products(sizes, some, None) for some in _subsets(_longer(q))} if any_order else {}
     best = None
     for tree in trees(0, q):
-        needed = set(tree) - {(0, q)}
-        price = contractions(sizes, tree) + min(price for some, price in sets.items() if needed <= some)
-        best = price if best is None else min(best, price)
+        if not any_order:
+            nodes = {node for node in tree if node != (0, q)}
+            carried = {(k, q) for k in range(1, q - 1)}
+            prices = {some: _products(sizes, some, tree) for some in _subsets(nodes | carried)}
+        for whole in _formed_parts(tree, q):
+            price, needed = 0, set[Interval]()
+            for (i, j), k in tree.items():
+                n, p, m = sizes[i], sizes[k], sizes[j]
+                own = calls[k] if calls and j - k == 1 and k < bent else _ENTRIES
+                if k < bent:
+                    needed.add((i, k))
+                if (i, j) in whole:
+                    price += _pushed(m, p, n, own) + _weighted(m, p, n, calls[i] if calls and k - i == 1 else _ENTRIES)
+                    needed.add((k, j))
+                    continue
+                needed.add((k, q))
+                if k < bent and j < q and own != _ENTRIES:
+                    price += _pushed_weighted(rows, m, p, n, own)
+                elif k < bent:
+                    price += _pushed(rows, p, n, own)
+            for i, j, after in _weighed(tree, whole, q):
+                own = calls[i] if calls and j - i == 1 and i < bent else _ENTRIES
+                if i < bent and not (after and own != _ENTRIES):
+                    price += _weighted(rows, sizes[j], sizes[i], own)
+            needed = {(i, j) for i, j in needed if j - i > 1}
+            price += min(made for some, made in prices.items() if made is not None and needed <= some)
+            best = price if best is None else min(best, price)
     assert best is not None
     return best
 
 
-def _jacobians(sizes: Sequence[int], some: set[Interval]) -> int | None:
-    """The price of some Jacobians, each made of two others or of elementals; None where one cannot be made."""
-    total = 0
+def _longer(q: int) -> set[Interval]:
+    return {(i, j) for i in range(q) for j in range(i + 2, q + 1) if (i, j) != (0, q)}
+
+
+def _subsets(some: set[Interval]) -> Iterator[frozenset[Interval]]:
+    for count in range(len(some) + 1):
+        yield from map(frozenset, combinations(sorted(some), count))
+
+
+def _formed_parts(tree: Tree, q: int) -> Iterator[set[Interval]]:
+    """Every set of nodes of a tree, none at the end of the chain, that has with a node all nodes inside of it."""
+    nodes = [node for node in tree if node[1] != q]
+    for some in _subsets(set(nodes)):
+        if all(other in some for i, j in some for other in nodes if i <= other[0] and other[1] <= j):
+            yield set(some)
+
+
+def _weighed(tree: Tree, whole: set[Interval], q: int) -> Iterator[tuple[int, int, bool]]:
+    """The parts that are multiplied by rows: those that are formed, or single, inside of one that is not.
+
+    Each comes with whether it is the later one of a split.
+    """
+    for (i, j), k in tree.items():
+        if (i, j) not in whole:
+            parts = (i, k, False), (k, j, True)
+            yield from (part for part in parts if part[1] != q and (part[:2] in whole or part[:2] not in tree))
+
+
+def _products(sizes: Sequence[int], some: frozenset[Interval], tree: Tree | None) -> int | None:
+    """The price of some Jacobians, each made of two others or of elementals; None where one cannot be made.
+
+    With a tree the Jacobian of a part is made by its split, and rows from others by that of any part.
+    """
+    q, total = len(sizes) - 1, 0
     for i, j in some:
         ways = [
             sizes[j] * sizes[k] * sizes[i]
             for k in range(i + 1, j)
             if (k - i == 1 or (i, k) in some) and (j - k == 1 or (k, j) in some)
+            if tree is None or (j == q and (k - i == 1 or (i, k) in tree)) or (j != q and tree[i, j] == k)
         ]
         if not ways:
             return None

@@ -32,7 +32,8 @@ PROPAGATION_PRODUCTS = "vertex elimination with propagation and products"
 SWEPT_PROPAGATION_PRODUCTS = "vertex elimination with propagation, coloured sweeps and products"
 
 SECOND_BRACKETINGS = "second-order bracketings"
-SECOND_SHARED = "second-order bracketings with Jacobians in any order"
+SECOND_CARRIED = "second-order bracketings with carried rows"
+SECOND_SHARED = "second-order bracketings with Jacobians and rows in any order"
 SECOND_ELIMINATION = "second-order vertex elimination"
 SECOND_PRODUCTS = "second-order vertex elimination and products"
 
@@ -52,7 +53,8 @@ PLAN_CLASSES: dict[str, tuple[str, ...]] = {
     ELIMINATION_PRODUCTS: (GROUPS,),
     PROPAGATION_PRODUCTS: (SWEPT_PROPAGATION_PRODUCTS,),
     SWEPT_PROPAGATION_PRODUCTS: (SWEPT_GROUPS,),
-    SECOND_BRACKETINGS: (SECOND_SHARED, SECOND_ELIMINATION),
+    SECOND_BRACKETINGS: (SECOND_CARRIED, SECOND_ELIMINATION),
+    SECOND_CARRIED: (SECOND_SHARED,),
     SECOND_ELIMINATION: (SECOND_BRACKETINGS,),
     SECOND_SHARED: (),
     SECOND_PRODUCTS: (),
@@ -78,8 +80,9 @@ inputs, or behind the outputs where there are more products on the left, and pla
 vertex (`solvers.uses.directions`). On a chain they are groups.
 
 A second-order bracketing of a chain splits each interval once, for its second derivative and for its Jacobian, so that
-each Jacobian is made once (`plans.second_bracketings`). With Jacobians in any order, those that the splits need are
-made from each other by any products, and each is made once too. A matrix-free second derivative is formed, or applied
+each Jacobian is made once (`plans.second_bracketings`). With carried rows, parts may be weighted by the rows behind
+them before they are put together. With Jacobians and rows in any order, those that the splits need are made from each
+other by any products, and each is made once too. A matrix-free second derivative is formed, or applied
 to blocks that multiply it, where it is read (`plans.second_free`). On graphs, second-order vertex elimination puts what
 a vertex is made of in its place, in the edges of both orders (`plans.second_elimination`). On a chain its orders are
 the second-order bracketings. For products with a Hessian, second derivatives are weighted where they come in, some
@@ -97,7 +100,7 @@ PRODUCT_CLASSES = (GROUPS, SWEPT_GROUPS, *GRAPH_PRODUCT_CLASSES)
 """The classes of plans for products; all others are of plans for the Jacobian."""
 
 
-SECOND_CLASSES = (SECOND_BRACKETINGS, SECOND_SHARED, SECOND_ELIMINATION, SECOND_PRODUCTS)
+SECOND_CLASSES = (SECOND_BRACKETINGS, SECOND_CARRIED, SECOND_SHARED, SECOND_ELIMINATION, SECOND_PRODUCTS)
 """The classes of plans for second derivatives; the last one is that of their products."""
 
 
@@ -131,7 +134,7 @@ def misfit(name: str, problem: Problem) -> str | None:
         which = "no products" if problem.products is None else "products"
         return f"{which} are asked for; expected '{SECOND_PRODUCTS}' for products with H, and only there"
     if name in SECOND_CLASSES:
-        return graph.not_a_chain if name in (SECOND_BRACKETINGS, SECOND_SHARED) else None
+        return None if name in (SECOND_ELIMINATION, SECOND_PRODUCTS) else graph.not_a_chain
     if (problem.products is None) == (name in PRODUCT_CLASSES):
         which = "no products" if problem.products is None else "products"
         return f"{which} are asked for; expected one of {', '.join(PRODUCT_CLASSES)} for products, and only there"

@@ -16,7 +16,7 @@ from typing import Protocol
 from chainplan.plans.forward_reverse import AlgebraBlock, PlanAlgebra, Pricer, order_price, sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
-from chainplan.plans.second_bracketings import BASELINE_SPLITS, bracketing_plan
+from chainplan.plans.second_bracketings import baseline_bracketing
 from chainplan.plans.second_elimination import elimination_baseline, products_plan
 from chainplan.plans.second_open import OpenChoice
 from chainplan.plans.second_programs import multiplied
@@ -117,7 +117,7 @@ def baseline_plan(problem: Problem, name: str) -> Plan:
         if graph.not_a_chain is not None:
             return elimination_baseline(graph, problem.second, name)
         if problem.second.symmetric:
-            return bracketing_plan(graph, problem.second, BASELINE_SPLITS[name], symmetric=False)
+            return baseline_bracketing(graph, problem.second, name)
         return sided_plan(graph, problem.second, BASELINE_CHOICES[name])
     recorder = Recorder(graph)
     if products is None:

@@ -19,8 +19,8 @@ from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
 from chainplan.plans.recorder import Recorder
-from chainplan.plans.second_bracketings import ChainLink, bends, chain_links, link_jacobian, own_second
 from chainplan.plans.second_free import SideBlocks, made_along
+from chainplan.plans.second_links import ChainLink, bends, chain_links, link_jacobian, own_second
 from chainplan.plans.second_writer import FreeSecond, HeldJacobian, HeldSecond, SecondWriter
 from chainplan.plans.steps import Plan, SecondOutput
 from chainplan.problem.graph import Graph

@@ -2,8 +2,9 @@
 
 The published program (arXiv 2103.09480) pays the Jacobians of both parts wherever a split reads them, at the price of
 their own best bracketing. Here every split is one for both orders, and each Jacobian is made once. The Jacobians may
-then be dearer than their best bracketing, and are never paid twice; `interval_table` finds the cheapest of these plans
-exactly, and bounds those from below in which Jacobians are made in other orders beside.
+then be dearer than their best bracketing, and are never paid twice. Where few rows are asked for, they are carried back
+to parts that are weighted early. `interval_table` finds the cheapest of these plans exactly, and bounds those from
+below in which Jacobians and rows are made in other orders beside.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import final
 
 from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.classes import SECOND_BRACKETINGS, SECOND_SHARED
+from chainplan.plans.classes import SECOND_CARRIED, SECOND_SHARED
 from chainplan.plans.product_orders import BASELINES, baseline_plan
 from chainplan.plans.result import Outcome, bounded
-from chainplan.plans.second_bracketings import ChainLink, bracketing_plan, chain_links
+from chainplan.plans.second_bracketings import bracketing_plan
+from chainplan.plans.second_links import ChainLink, chain_links
 from chainplan.plans.sharing import shared
 from chainplan.problem.problem import Problem
 from chainplan.solvers.search.search import Search
@@ -30,11 +32,12 @@ MAX_SECOND_CHAIN = 400
 
 @final
 class SecondChainSolver(Solver):
-    """Exact interval dynamic programming for second derivatives, with Jacobians shared by the splits.
+    """Exact interval dynamic programming for second derivatives, with Jacobians shared by the splits and rows carried.
 
     Cost: O(q³) time and O(q²) memory for q elementals.
-    Exact: yes, within second-order bracketings; within those with Jacobians in any order where the bound is reached; no
-        along directions, where entries are counted from above, and where products of equal elementals are made once.
+    Exact: yes, within second-order bracketings with carried rows; within those with Jacobians and rows in any order
+        where the bound is reached; no along directions, where entries are counted from above, and where products of
+        equal elementals are made once.
     Refuses: problems that ask for the Jacobian; graphs that are not chains; other objectives than fma; more than 400
         elementals.
     """
@@ -59,12 +62,12 @@ class SecondChainSolver(Solver):
                 search.offer(baseline.plan, baseline.price)
         links = chain_links(problem.graph, asked)
         table = SecondIntervalTable(links, problem.cost, search.tick)
-        candidate = Candidate(bracketing_plan(problem.graph, asked, table.splitter()), problem.cost)
+        candidate = Candidate(bracketing_plan(problem.graph, asked, table.choose), problem.cost)
         search.offer(candidate.plan, candidate.price)
         bound = NO_BOUND
         if table.exact:
             floor = SecondIntervalTable(links, problem.cost, search.tick, floor=True)
-            bound = Bound(table.price, SECOND_SHARED if floor.price == table.price else SECOND_BRACKETINGS)
+            bound = Bound(table.price, SECOND_SHARED if floor.price == table.price else SECOND_CARRIED)
         once = _with_equal_once(problem, candidate, links, search)
         return bounded(once, once.price, bound.below(once.price))
 
@@ -76,5 +79,5 @@ def _with_equal_once(problem: Problem, candidate: Candidate, links: Sequence[Cha
         return candidate
     kinds = [None if link.elemental is None else link.elemental.kind for link in links]
     table = SecondIntervalTable(links, problem.cost, search.tick, kinds=kinds)
-    other = Candidate(bracketing_plan(graph, asked, table.splitter()), problem.cost)
+    other = Candidate(bracketing_plan(graph, asked, table.choose, carried=False), problem.cost)
     return min((shared(candidate), shared(other)), key=lambda one: one.price)

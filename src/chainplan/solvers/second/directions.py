@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.second_bracketings import ChainLink, bends, chain_links
 from chainplan.plans.second_free import SideBlocks, made_along
+from chainplan.plans.second_links import ChainLink, bends, chain_links
 from chainplan.plans.second_sides import (
     BASELINE_CHOICES,
     COLUMN_SIDES,
