@@ -121,7 +121,7 @@ def test_a_block_is_written_where_losing_it_costs_more(sizes: list[int], written
     result = plan(chain_problem(sizes))
     assert result.plan is not None
     room = TaskRoom(None, 8)
-    made = skeleton(result.plan, Candidate(result.plan, WEIGHTED_COST), room, 0, {})
+    made = skeleton(result.plan, Candidate(result.plan, WEIGHTED_COST), room, 0)
     assert sum(name is not None for name in block_files(result.plan, made, room, ())) == written
 
 

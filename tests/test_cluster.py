@@ -31,7 +31,7 @@ from chainplan.distributed import inputs, submission, task_plan  # noqa: E402
 from chainplan.distributed.executors import dask_cluster  # noqa: E402
 from chainplan.distributed.executors.dask_cluster import DaskExecutor  # noqa: E402
 from chainplan.distributed.fuse import grouped  # noqa: E402
-from chainplan.distributed.skeleton import GivenFunctions, Skeleton, TaskResult, skeleton  # noqa: E402
+from chainplan.distributed.skeleton import GivenFunctions, KnownSeconds, Skeleton, TaskResult, skeleton  # noqa: E402
 from chainplan.distributed.split import Axis, TaskRoom  # noqa: E402
 from chainplan.distributed.worker_tasks import cut, joined  # noqa: E402
 from chainplan.errors import ExecutionError, SolverError  # noqa: E402
@@ -218,7 +218,7 @@ def test_a_module_that_kills_every_worker_is_named(client: Any, monkeypatch: pyt
 def _skeleton(result: Result, limit: int | None, short: int, seconds: dict[str, float] | None = None) -> Skeleton:
     assert result.plan is not None
     candidate = Candidate(result.plan, WEIGHTED_COST)
-    return skeleton(result.plan, candidate, TaskRoom(limit, 8), short, seconds or {})
+    return skeleton(result.plan, candidate, TaskRoom(limit, 8), short, KnownSeconds(seconds or {}))
 
 
 def _run_here(result: Result, tasks: Skeleton, values: dict[str, Any]) -> dict[Any, Any]:

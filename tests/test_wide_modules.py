@@ -18,7 +18,7 @@ import pytest
 import chainplan
 from chainplan.costs.timed import WEIGHTED_COST
 from chainplan.distributed.executors.dask_cluster import DaskExecutor
-from chainplan.distributed.skeleton import CrewFacts, Skeleton, skeleton
+from chainplan.distributed.skeleton import CrewFacts, KnownSeconds, Skeleton, skeleton
 from chainplan.distributed.split import Axis, StepSplit, TaskRoom
 from chainplan.distributed.wide_modules import PieceChoice, cut_for_workers
 from chainplan.distributed.worker_tasks import PieceTask
@@ -33,7 +33,7 @@ SECOND = 10**9
 def _skeleton(result: chainplan.Result, seconds: dict[str, float], crew: CrewFacts) -> Skeleton:
     assert result.plan is not None
     candidate = Candidate(result.plan, WEIGHTED_COST)
-    return skeleton(result.plan, candidate, TaskRoom(None, 8), 20_000_000, seconds, crew)
+    return skeleton(result.plan, candidate, TaskRoom(None, 8), 20_000_000, KnownSeconds(seconds), crew)
 
 
 def _pieces(made: Skeleton) -> dict[int, list[tuple[int, int]]]:

@@ -193,7 +193,8 @@ def prepare(
     scheduler : Client | Executor | str | None
         The cluster or the pool, as for `execute`; None starts a local cluster, which `close()` ends.
     seconds : Mapping[str, float] | None
-        With backends of tasks: by name, the seconds per vector of matrix-free elementals, as for `execute`.
+        With backends of tasks: by name, the seconds per vector of matrix-free elementals, as for `execute`. What steps
+        took in earlier runs beats it.
 
     Returns
     -------

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from chainplan._version import __version__
 from chainplan.distributed.fingerprints import file_fingerprint, fingerprint
 from chainplan.distributed.skeleton import Skeleton, TaskNode, TaskResult, renumbered
-from chainplan.distributed.split import Axis, TaskRoom, slots
+from chainplan.distributed.split import Axis, TaskRoom
 from chainplan.distributed.state_tasks import AdvanceTask, StateStepTask, WriteStateTask
 from chainplan.distributed.value_files import read_value, write_value, write_whole
 from chainplan.distributed.worker_tasks import GroupTask, PieceTask, TaskOperand, WorkerTask
@@ -236,10 +236,8 @@ def _piece(plan: Plan, call: WorkerTask, made: Skeleton, room: TaskRoom) -> _Sav
         case GroupTask(steps=steps, names=names):
             size, price = room.bytes(made.blocks[steps[-1]]), sum(made.prices[step] for step in steps)
             return _SavedPiece(f"{steps[-1]}.pickle", size, price, names)
-        case PieceTask(position=position, axis=axis, start=start, stop=stop, names=names):
+        case PieceTask(position=position, axis=axis, start=start, stop=stop, names=names, share=part):
             block, inner = made.blocks[position], axis is Axis.INNER
-            length = made.blocks[slots(plan.steps[position])[0]].cols if inner else (block.rows, block.cols)[axis.value]
-            part = (stop - start) / length
             name = f"{position}-{axis.name.lower()}-{start}-{stop}.pickle"
             return _SavedPiece(name, room.bytes(block) * (1 if inner else part), part * made.prices[position], names)
         case StateStepTask(position=position, elemental=elemental):

@@ -12,14 +12,24 @@ from dataclasses import dataclass
 
 from chainplan.plans.steps import Load, Plan
 
+MOST_SHORT = 10
+"""What the steps of a group take at most besides the longest one, as a multiple of what is short.
+
+A worker that dies in a task loses all of it.
+"""
+
 
 @dataclass(frozen=True)
 class TaskGroup:
-    """Steps that run in one task in their order, the result last; `reads` are loads and results of other groups."""
+    """Steps that run in one task in their order, the result last; `reads` are loads and results of other groups.
+
+    `price` is that of all steps, `longest` that of one.
+    """
 
     steps: tuple[int, ...]
     reads: tuple[int, ...]
     price: int
+    longest: int
 
     @property
     def result(self) -> int:
@@ -59,7 +69,7 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
         outside = [g for g in others if g not in inner]
         waits = any(not isinstance(plan.steps[read], Load) for group in inner for read in group.reads)
         if len(outside) == 1 and outside[0] in fit and prices[position] < short and not waits:
-            inner += outside
+            inner += [group for group in outside if group.price - group.longest < MOST_SHORT * short]
         made[position] = _merge_groups(position, args, inner, prices[position])
         for group in inner:
             del made[group.result]
@@ -71,4 +81,5 @@ def _merge_groups(position: int, args: Sequence[int], inner: Sequence[TaskGroup]
     steps = sorted(step for group in inner for step in group.steps)
     results = {group.result for group in inner}
     reads = dict.fromkeys([*(read for group in inner for read in group.reads), *(a for a in args if a not in results)])
-    return TaskGroup((*steps, position), tuple(reads), price + sum(group.price for group in inner))
+    longest = max([price, *(group.longest for group in inner)])
+    return TaskGroup((*steps, position), tuple(reads), price + sum(group.price for group in inner), longest)

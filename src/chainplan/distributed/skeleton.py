@@ -11,7 +11,7 @@ how many seconds it takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from chainplan._util.task_threads import ranks
@@ -20,7 +20,7 @@ from chainplan.distributed.split import Axis, StepSplit, TaskRoom, cuts, line_ax
 from chainplan.distributed.wide_modules import MIN_PIECE_NANOSECONDS, PieceChoice, cut_for_workers
 from chainplan.distributed.worker_tasks import CutTask, GroupTask, PieceTask, SameTask, SumTask, WorkerTask
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, word_of
+from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, Step, word_of
 from chainplan.plans.transfers import NANOSECONDS_PER_SECOND
 from chainplan.problem.graph import Mode
 from chainplan.structures import Block
@@ -111,12 +111,29 @@ class CrewFacts:
     whole: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class KnownSeconds:
+    """What steps take: what the caller says of matrix-free elementals, for a vector, and what was measured of steps."""
+
+    by_elemental: Mapping[str, float] = field(default_factory=dict)
+    by_step: Mapping[int, float] = field(default_factory=dict)
+
+    def nanoseconds(self, step: Step, position: int, block: Block) -> int | None:
+        """What a step takes whose result is such a block; None where nothing is known."""
+        if position in self.by_step:
+            return round(self.by_step[position] * NANOSECONDS_PER_SECOND)
+        if not isinstance(step, Accumulate | Propagate) or step.elemental not in self.by_elemental:
+            return None
+        vectors = block.cols if step.mode is Mode.TANGENT else block.rows
+        return round(vectors * self.by_elemental[step.elemental] * NANOSECONDS_PER_SECOND)
+
+
 def skeleton(
     plan: Plan,
     candidate: Candidate,
     room: TaskRoom,
     short: int,
-    seconds: Mapping[str, float],
+    seconds: KnownSeconds = KnownSeconds(),
     crew: CrewFacts = CrewFacts(),
 ) -> Skeleton:
     """Make the tasks of a plan.
@@ -131,8 +148,8 @@ def skeleton(
         The memory that a task may take.
     short : int
         The nanoseconds below which groups of steps are fused.
-    seconds : Mapping[str, float]
-        The seconds that a matrix-free elemental takes for a vector; those that are missing count as long.
+    seconds : KnownSeconds
+        What steps take; a matrix-free one of which nothing is known counts as long.
     crew : CrewFacts
         What is known of the workers.
 
@@ -147,12 +164,13 @@ def skeleton(
         Where a step fits no worker.
     """
     blocks = tuple(typed.block for typed in candidate.replay.blocks)
+    known = [seconds.nanoseconds(step, i, blocks[i]) for i, step in enumerate(plan.steps)]
     prices = [
-        _nanoseconds(plan, position, price, blocks, short, seconds)
-        for position, price in enumerate(candidate.priced.prices)
+        found if found is not None else max(price, short) if isinstance(step, Accumulate | Propagate) else price
+        for step, found, price in zip(plan.steps, known, candidate.priced.prices, strict=True)
     ]
     splits = room.splits(candidate, crew.whole)
-    choices = _choices(plan, prices, blocks, splits, seconds, crew)
+    choices = _choices(plan, known, blocks, splits, crew)
     splits |= cut_for_workers(plan, prices, choices, crew.workers)
     groups = grouped(plan, prices, short, frozenset(splits) | room.large(candidate))
     builder = _TaskBuilder(plan, blocks, splits, prices)
@@ -162,37 +180,18 @@ def skeleton(
     return Skeleton(tuple(builder.tasks), outputs, blocks, tuple(prices))
 
 
-def _nanoseconds(
-    plan: Plan, position: int, price: int, blocks: Sequence[Block], short: int, seconds: Mapping[str, float]
-) -> int:
-    """How long a step takes; of a matrix-free one only the caller knows it."""
-    step = plan.steps[position]
-    if not isinstance(step, Accumulate | Propagate):
-        return price
-    if step.elemental not in seconds:
-        return max(price, short)
-    block = blocks[position]
-    vectors = block.cols if step.mode is Mode.TANGENT else block.rows
-    return round(vectors * seconds[step.elemental] * NANOSECONDS_PER_SECOND)
-
-
 def _choices(
-    plan: Plan,
-    prices: Sequence[int],
-    blocks: Sequence[Block],
-    splits: Mapping[int, StepSplit],
-    seconds: Mapping[str, float],
-    crew: CrewFacts,
+    plan: Plan, known: Sequence[int | None], blocks: Sequence[Block], splits: Mapping[int, StepSplit], crew: CrewFacts
 ) -> dict[int, PieceChoice]:
     """The steps that may be cut for the sake of the workers: modules of which it is known that they take long."""
-    found, known = {}, set(seconds) - crew.whole
-    for position, step in enumerate(plan.steps):
-        if not isinstance(step, Accumulate | Propagate) or step.elemental not in known:
+    found = {}
+    for position, (step, price) in enumerate(zip(plan.steps, known, strict=True)):
+        if not isinstance(step, Accumulate | Propagate) or step.elemental in crew.whole:
             continue
         axis = line_axis(step, blocks, position)
-        if axis is not None and prices[position] >= 2 * MIN_PIECE_NANOSECONDS:
+        if axis is not None and price is not None and price >= 2 * MIN_PIECE_NANOSECONDS:
             lines = (blocks[position].rows, blocks[position].cols)[axis.value]
-            most = min(crew.workers, lines, prices[position] // MIN_PIECE_NANOSECONDS)
+            most = min(crew.workers, lines, price // MIN_PIECE_NANOSECONDS)
             found[position] = PieceChoice(splits.get(position, StepSplit(axis, 1)), most)
     return found
 
@@ -259,7 +258,7 @@ class _TaskBuilder:
                 self._whole(arg, rank) if by is None else self._range(arg, by, start, stop, rank)
                 for arg, by in zip(read, by_slot, strict=False)
             )
-            call = PieceTask(position, axis, start, stop, names)
+            call = PieceTask(position, axis, start, stop, names, (stop - start) / length)
             reads = (*map(GivenFunctions, names), *blocks)
             made.append((start, stop, self._task(dashboard_name(self._plan, position), call, reads, rank)))
         if not inner:

@@ -25,9 +25,10 @@ from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecuto
 from chainplan.distributed.executors.registry import TASK_BACKENDS
 from chainplan.distributed.inputs import GivenInputs
 from chainplan.distributed.remote import DtypeTask, RemoteBlock, kept, written
-from chainplan.distributed.skeleton import CrewFacts, Skeleton, skeleton
+from chainplan.distributed.skeleton import CrewFacts, KnownSeconds, Skeleton, skeleton
 from chainplan.distributed.split import TaskRoom
 from chainplan.distributed.state_tasks import placed_on_disk, state_skeleton, writes_states
+from chainplan.distributed.step_seconds import LearnedSeconds
 from chainplan.distributed.submission import RunProgress, RunSubmission
 from chainplan.distributed.worker_tasks import joined
 from chainplan.errors import ExecutionError
@@ -171,21 +172,31 @@ class TaskPlan:
         self._dense, self._seconds = options.dense is not False, dict(seconds or {})
         self._room = TaskRoom(executor.limit(), common_dtype((), options.dtype).itemsize)
         self._candidate, self._crew = Candidate(plan, WEIGHTED_COST), CrewFacts(executor.workers())
-        self._skeletons: dict[CrewFacts, Skeleton] = {}
+        self._learned = LearnedSeconds()
+        self._skeletons: dict[tuple[CrewFacts, bool], Skeleton] = {}
         self._skeleton(self._crew)
         self._token = f"plan-{uuid4().hex[:12]}"
         executor.place(self._token, plan)
 
-    def _skeleton(self, crew: CrewFacts) -> Skeleton:
-        """The tasks of the plan for such workers, made once."""
-        if crew not in self._skeletons:
+    def _skeleton(self, crew: CrewFacts, learned: bool = True) -> Skeleton:
+        """The tasks of the plan for such workers, by what earlier runs took or not; made once."""
+        skeletons, key = self._skeletons, (crew, learned)
+        if key not in skeletons:
             made = self._plan, self._candidate, self._room
-            self._skeletons[crew] = (
+            known = KnownSeconds(self._seconds, self._learned.by_step if learned else {})
+            skeletons[key] = (
                 state_skeleton(*made)
                 if evaluates(self._plan.steps)
-                else skeleton(*made, MAX_FUSED_NANOSECONDS, self._seconds, crew)
+                else skeleton(*made, MAX_FUSED_NANOSECONDS, known, crew)
             )
-        return self._skeletons[crew]
+        return skeletons[key]
+
+    def _learn(self) -> None:
+        """Make the tasks of later runs by what the steps took, where it is time to."""
+        if self._learned.due():
+            self._learned.learn(self._executor.notes(self._token))
+            self._crew = CrewFacts(self._executor.workers())
+            self._skeletons = {}
 
     def close(self) -> None:
         """Take the plan back from the workers."""
@@ -205,7 +216,9 @@ class TaskPlan:
         require_jacobians(jacobians)
         run = taken(self._plan, jacobians, self._options.dtype, references=True)
         require_narrow(lowered(self._plan).wide, self._options.dense, run)
-        return self.run(run, gather=gather, to=to, progress=progress, checkpoint=checkpoint)
+        made = self.run(run, gather=gather, to=to, progress=progress, checkpoint=checkpoint)
+        self._learn()
+        return made
 
     def run(
         self,
@@ -225,7 +238,7 @@ class TaskPlan:
             if checkpoint is not None:
                 kept_blocks = Checkpoint(checkpoint, self._plan, run, self._options.wrap, crew.workers)
                 crew = replace(crew, workers=kept_blocks.workers)
-            made = self._skeleton(crew)
+            made = self._skeleton(crew, checkpoint is None)
             if writes_states(made):
                 made = placed_on_disk(made, self._directory(checkpoint, stack))
             if to is not None:

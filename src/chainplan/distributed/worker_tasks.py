@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from chainplan.distributed.split import Axis
+from chainplan.distributed.step_seconds import StepNotes, taken_notes, timed_step
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun, StepKernel, applied_function
 from chainplan.execution.program import lowered
@@ -53,6 +54,11 @@ def run_placed(token: str, call: WorkerTask, *given: TaskOperand) -> TaskOperand
     if plan is None:
         raise plan_missing()
     return call(plan, *given)
+
+
+def notes_of(token: str) -> StepNotes:
+    """Take what was noted of the plan of a token in this process."""
+    return taken_notes(PLACED_PLANS.get(token))
 
 
 def plan_missing() -> ExecutionError:
@@ -161,7 +167,8 @@ class GroupTask:
             run.values[read] = value
         last = {arg: step for step in self.steps for arg in plan.steps[step].operands()}
         for step in self.steps:
-            (kernels[step] if wrap else guarded(step, kernels[step], plan.steps[step]))(run)
+            with timed_step(plan, step):
+                (kernels[step] if wrap else guarded(step, kernels[step], plan.steps[step]))(run)
             for arg in set(plan.steps[step].operands()):
                 if last[arg] == step:
                     run.values[arg] = None
@@ -170,13 +177,14 @@ class GroupTask:
 
 @dataclass(frozen=True)
 class PieceTask:
-    """Some rows or columns of the result of a step, or its product over a part of the inner dimension."""
+    """Some rows or columns of the result of a step, or its product over a part of the inner dimension: such a share."""
 
     position: int
     axis: Axis
     start: int
     stop: int
     names: tuple[str, ...]
+    share: float
 
     def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
         step, given = plan.steps[self.position], _fetched(plan, dtype, given)
@@ -184,7 +192,8 @@ class PieceTask:
         local = _local(step, self.axis)
         run.values += reversed(given[len(self.names) :])
         kernel = self._kernel(plan, step)
-        (kernel if wrap else guarded(self.position, kernel, local))(run)
+        with timed_step(plan, self.position, self.share):
+            (kernel if wrap else guarded(self.position, kernel, local))(run)
         return run.values[self.position]
 
     def _kernel(self, plan: Plan, step: Step) -> StepKernel:

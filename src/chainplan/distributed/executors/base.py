@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from chainplan.distributed.skeleton import TaskKey
+from chainplan.distributed.step_seconds import StepNotes
 from chainplan.distributed.worker_tasks import TaskOperand, WorkerTask
 from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import HeldValues
@@ -100,6 +101,10 @@ class TaskExecutor(ABC):
             f"'{name}' demands {listed_resources(resources)}, but workers of this backend have no resources; expected "
             "those of a cluster. Name backend='dask', or leave out resources=."
         )
+
+    @abstractmethod
+    def notes(self, token: str) -> list[StepNotes]:
+        """Take what processes have noted of the steps of a plan since the last time."""
 
     @abstractmethod
     def place(self, token: str, plan: Plan) -> None:

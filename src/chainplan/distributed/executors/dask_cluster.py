@@ -21,7 +21,8 @@ from chainplan.distributed.executors.base import (
 )
 from chainplan.distributed.skeleton import TaskKey
 from chainplan.distributed.split import WORKER_MEMORY_SHARE
-from chainplan.distributed.worker_tasks import TaskOperand, run_placed
+from chainplan.distributed.step_seconds import StepNotes
+from chainplan.distributed.worker_tasks import TaskOperand, notes_of, run_placed
 from chainplan.errors import ExecutionError, missing_extra
 from chainplan.errors.arguments import whole
 from chainplan.kernels.storage import HeldValues
@@ -77,6 +78,9 @@ class DaskExecutor(TaskExecutor):
                 f"'{name}' demands {listed_resources(resources)}, which no worker of the cluster has; expected one at "
                 f"least. Start it: dask worker ADDRESS --resources '{listed_resources(resources).replace(',', '')}'"
             )
+
+    def notes(self, token: str) -> list[StepNotes]:
+        return list(self._client.run(notes_of, token, on_error="ignore").values())
 
     def place(self, token: str, plan: Plan) -> None:
         from chainplan.distributed.placement import PlanPlugin

@@ -16,11 +16,20 @@ from enum import Enum
 from functools import partial
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from chainplan.distributed.executors.base import SECONDS_PER_LOOK, ResultOf, SentTask, TaskExecutor, TaskHandle
 from chainplan.distributed.skeleton import TaskKey
-from chainplan.distributed.worker_tasks import PLACED_PLANS, TaskOperand, WorkerTask, plan_missing, run_placed
+from chainplan.distributed.step_seconds import StepNote, StepNotes, add_notes
+from chainplan.distributed.worker_tasks import (
+    PLACED_PLANS,
+    TaskOperand,
+    WorkerTask,
+    notes_of,
+    plan_missing,
+    run_placed,
+)
 from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import HeldValues
 from chainplan.plans.steps import Plan
@@ -128,6 +137,9 @@ class PoolGraph:
         if value is PlanMissing.HERE:
             self._start(handle.key, True)
             return False
+        if isinstance(value, NotedResult):
+            value, notes = value
+            self._executor.note(task.token, notes)
         handle.value, handle.status, handle.graph = value, "finished", None
         for follower in self._followers.get(handle.key, ()):
             self._missing[follower] -= 1
@@ -163,6 +175,7 @@ class PoolExecutor(TaskExecutor):
         self.here = self.in_process or isinstance(pool, ProcessPoolExecutor)
         self.known: WeakValueDictionary[TaskKey, PoolHandle] = WeakValueDictionary()
         self._plans: dict[str, bytes] = {}
+        self._notes: dict[str, dict[int, StepNote]] = {}
 
     def limit(self) -> int | None:
         """Return None: nobody knows how much memory the processes of a pool have."""
@@ -170,6 +183,16 @@ class PoolExecutor(TaskExecutor):
 
     def workers(self) -> int:
         return self._workers or 1
+
+    def notes(self, token: str) -> list[StepNotes]:
+        if self.in_process:
+            return [notes_of(token)]
+        return [self._notes.pop(token, {})]
+
+    def note(self, token: str, notes: StepNotes) -> None:
+        """Keep what a process has noted of a plan."""
+        if token in self._plans:
+            add_notes(self._notes.setdefault(token, {}), notes)
 
     def place(self, token: str, plan: Plan) -> None:
         self._plans[token] = b"" if self.in_process else pickle.dumps(plan)
@@ -179,6 +202,7 @@ class PoolExecutor(TaskExecutor):
     def withdraw(self, token: str) -> None:
         PLACED_PLANS.pop(token, None)
         self._plans.pop(token, None)
+        self._notes.pop(token, None)
 
     def share(self, values: Mapping[TaskKey, TaskOperand], everywhere: bool) -> dict[TaskKey, TaskHandle]:
         handles: dict[TaskKey, TaskHandle] = {}
@@ -232,6 +256,13 @@ class PoolExecutor(TaskExecutor):
         return error
 
 
+class NotedResult(NamedTuple):
+    """What a task in a process returns, and what the process has noted of steps."""
+
+    value: HeldValues
+    notes: StepNotes
+
+
 class PlanMissing(Enum):
     """What a process answers that does not have the plan of its task."""
 
@@ -244,7 +275,7 @@ def _run_in_process(token: str, plan: bytes | None, call: WorkerTask, *args: Tas
         PLACED_PLANS[token] = pickle.loads(plan)
         while len(PLACED_PLANS) > MAX_PLANS_IN_POOL:
             del PLACED_PLANS[next(iter(PLACED_PLANS))]
-    return run_placed(token, call, *args) if token in PLACED_PLANS else PlanMissing.HERE
+    return NotedResult(run_placed(token, call, *args), notes_of(token)) if token in PLACED_PLANS else PlanMissing.HERE
 
 
 def _graphs(handles: Sequence[TaskHandle]) -> list[PoolGraph]:
