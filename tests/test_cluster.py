@@ -186,6 +186,19 @@ def test_a_killed_worker_changes_nothing(client: Any, tmp_path: Path, monkeypatc
     _require_equal(found, chainplan.execute(result.plan, matrices))
 
 
+def test_steps_that_a_schedule_has_on_a_killed_worker_go_to_another(client: Any, tmp_path: Path) -> None:
+    sizes = [50, 15, 40, 25, 30]
+    problem = chainplan.chain([{"shape": [m, n], "tangent": m * n, "adjoint": m * n} for n, m in pairwise(sizes)])
+    result = plan(problem, machines=2)
+    matrices = draw(problem.graph, 0, np.int64)
+    modules = {name: _Module(matrix, tmp_path / "died") for name, matrix in matrices.items()}
+    values = {name: (module.tangent, module.adjoint) for name, module in modules.items()}
+    found = chainplan.execute(result, values, backend="dask", scheduler=client, schedule=result.schedule)
+    assert (tmp_path / "died").exists()
+    client.wait_for_workers(3, timeout=60)
+    _require_equal(found, chainplan.execute(result, matrices))
+
+
 def test_arrays_that_a_killed_worker_held_are_sent_again(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

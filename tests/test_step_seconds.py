@@ -44,7 +44,7 @@ def _branches() -> tuple[chainplan.Result, dict[str, Any], dict[str, Any]]:
     spec = {"sizes": sizes, "inputs": ["x"], "outputs": ["y"], "jacobians": jacobians}
     problem = chainplan.from_spec({"dag": spec})
     matrices = draw(problem.graph, 0, np.int64)
-    functions = {n: (partial(np.matmul, m), None) if n.startswith("x/") else m for n, m in matrices.items()}
+    functions = {n: (partial(np.matmul, m), None) if n.endswith("/x") else m for n, m in matrices.items()}
     return chainplan.plan(problem), functions, matrices
 
 

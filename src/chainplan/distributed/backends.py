@@ -15,6 +15,7 @@ from chainplan.errors.arguments import mapping
 from chainplan.execution import executor
 from chainplan.execution.prepared import PreparedPlan
 from chainplan.execution.prepared import prepare as prepare_here
+from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Plan, Planned
 from chainplan.plans.variants import Variants
 from chainplan.values.jacobians import GivenJacobian
@@ -49,6 +50,7 @@ def execute(
     gather: bool = True,
     to: str | PathLike[str] | None = None,
     checkpoint: str | PathLike[str] | None = None,
+    schedule: Schedule | None = None,
 ) -> dict[tuple[str, str], Array]:
     """Run a plan.
 
@@ -114,6 +116,11 @@ def execute(
         said to be short, and others that would take longer to make again than to write. A later run of the same plan
         on the same values reads them, and makes only those that are missing, whatever has died in between. The backend
         "numpy" runs its steps as tasks on threads then.
+    schedule : Schedule | None
+        With backends of tasks: the schedule of the plan, such as `result.schedule` of `plan(..., machines=3)`. Each
+        machine is a worker of the cluster, which runs the steps that the schedule has there, of those that are ready
+        the one that starts first. In a pool and on threads as many steps run at once as there are machines. Times are
+        not kept, and nothing is cut for idle workers. None has workers take what is ready.
 
     Returns
     -------
@@ -159,9 +166,10 @@ def execute(
             gather=gather,
             to=to,
             checkpoint=checkpoint,
+            schedule=schedule,
         )
         return cast("dict[tuple[str, str], Array]", outputs)
-    tasks_alone = {"scheduler": scheduler, "seconds": seconds, "progress": progress, "to": to}
+    tasks_alone = {"scheduler": scheduler, "seconds": seconds, "progress": progress, "to": to, "schedule": schedule}
     _require_none({**tasks_alone, "gather": None if gather else gather})
     return executor.execute(plan, jacobians, dense=dense, dtype=dtype, workers=workers, wrap=wrap)
 
@@ -175,6 +183,7 @@ def prepare(
     backend: str = "numpy",
     scheduler: Client | Executor | str | None = None,
     seconds: Mapping[str, float] | None = None,
+    schedule: Schedule | None = None,
 ) -> PreparedPlan | TaskPlan:
     """Make a plan ready to run again and again on new values of its elementals.
 
@@ -195,6 +204,8 @@ def prepare(
     seconds : Mapping[str, float] | None
         With backends of tasks: by name, the seconds per vector of matrix-free elementals, as for `execute`. What steps
         took in earlier runs beats it.
+    schedule : Schedule | None
+        With backends of tasks: on which machine each step runs, as for `execute`.
 
     Returns
     -------
@@ -222,9 +233,16 @@ def prepare(
         from chainplan.distributed.task_plan import prepare as prepare_tasks
 
         return prepare_tasks(
-            plan, dense=dense, dtype=dtype, wrap=wrap, backend=backend, scheduler=scheduler, seconds=seconds
+            plan,
+            dense=dense,
+            dtype=dtype,
+            wrap=wrap,
+            backend=backend,
+            scheduler=scheduler,
+            seconds=seconds,
+            schedule=schedule,
         )
-    _require_none({"scheduler": scheduler, "seconds": seconds})
+    _require_none({"scheduler": scheduler, "seconds": seconds, "schedule": schedule})
     return prepare_here(plan, dense=dense, dtype=dtype, wrap=wrap)
 
 

@@ -171,7 +171,7 @@ class ChainRun:
             key = node.name, name, number
             call = SliceTask(SECONDS_PER_SLICE, first and not number)
             args = *options, ResultOf(self._chain.key), *read
-            tasks[key] = SentTask(token, call, args, node.rank, self._inputs.demand(node.reads))
+            tasks[key] = SentTask(token, call, args, node.rank, self._inputs.demand(node))
             read = [ResultOf(key)]
         told = "count_tasks", name, len(tasks)
         tasks[told] = SentTask(token, DoneTask(), (*options, *read), node.rank)
@@ -220,7 +220,7 @@ def _rows(made: Skeleton, run: PlanRun) -> list[list[int]]:
         if not isinstance(call, GroupTask) or len(before[number]) > 1 or not _reads_little(task, run):
             continue
         last = next((last for last in before[number] if last in rows and readers[last] == 1), None)
-        alike = last is not None and demand_of(made.tasks[last].reads, run) == demand_of(task.reads, run)
+        alike = last is not None and demand_of(made.tasks[last], run) == demand_of(task, run)
         row = rows.pop(last) if alike and last is not None else []
         row.append(number)
         rows[number] = row

@@ -7,7 +7,7 @@ short groups that it alone reads, and a long one only where it reads no other gr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chainplan.plans.steps import Load, Plan
@@ -23,13 +23,14 @@ A worker that dies in a task loses all of it.
 class TaskGroup:
     """Steps that run in one task in their order, the result last; `reads` are loads and results of other groups.
 
-    `price` is that of all steps, `longest` that of one.
+    `price` is that of all steps, `longest` that of one; `machine` is where they run, None where that is open.
     """
 
     steps: tuple[int, ...]
     reads: tuple[int, ...]
     price: int
     longest: int
+    machine: int | None = None
 
     @property
     def result(self) -> int:
@@ -37,7 +38,13 @@ class TaskGroup:
         return self.steps[-1]
 
 
-def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int] = frozenset()) -> list[TaskGroup]:
+def grouped(
+    plan: Plan,
+    prices: Sequence[int],
+    short: int,
+    alone: frozenset[int] = frozenset(),
+    machines: Mapping[int, int] | None = None,
+) -> list[TaskGroup]:
     """Fuse the steps of a plan, in O(steps).
 
     Parameters
@@ -48,6 +55,8 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
         The price below which groups are fused, in the same unit.
     alone : frozenset[int]
         Steps that are not fused with others.
+    machines : Mapping[int, int] | None
+        The machines of steps, of which those of different ones are not fused.
 
     Returns
     -------
@@ -62,7 +71,10 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
             continue
         args = tuple(dict.fromkeys(step.operands()))
         others = [made[arg] for arg in args if arg in made]
+        machine = (machines or {}).get(position)
         fit = [] if position in alone else [g for g in others if g.result not in kept and readers[g.result] == 1]
+        if machines:
+            fit = _on_one_machine(fit, machine)
         inner = [g for g in fit if g.price < short]
         while inner and sum(g.price for g in inner) >= short:
             inner.remove(max(inner, key=lambda g: (g.price, g.result)))
@@ -70,16 +82,26 @@ def grouped(plan: Plan, prices: Sequence[int], short: int, alone: frozenset[int]
         waits = any(not isinstance(plan.steps[read], Load) for group in inner for read in group.reads)
         if len(outside) == 1 and outside[0] in fit and prices[position] < short and not waits:
             inner += [group for group in outside if group.price - group.longest < MOST_SHORT * short]
-        made[position] = _merge_groups(position, args, inner, prices[position])
+        made[position] = _merge_groups(position, args, inner, prices[position], machine)
         for group in inner:
             del made[group.result]
     return list(made.values())
 
 
-def _merge_groups(position: int, args: Sequence[int], inner: Sequence[TaskGroup], price: int) -> TaskGroup:
+def _on_one_machine(groups: list[TaskGroup], machine: int | None) -> list[TaskGroup]:
+    """The groups that may run on a machine, or where that is open on the machine of the first that has one."""
+    if machine is None:
+        machine = next((group.machine for group in groups if group.machine is not None), None)
+    return [group for group in groups if group.machine in (None, machine)]
+
+
+def _merge_groups(
+    position: int, args: Sequence[int], inner: Sequence[TaskGroup], price: int, machine: int | None
+) -> TaskGroup:
     """The group of a step and of the groups that it takes in."""
     steps = sorted(step for group in inner for step in group.steps)
     results = {group.result for group in inner}
     reads = dict.fromkeys([*(read for group in inner for read in group.reads), *(a for a in args if a not in results)])
     longest = max([price, *(group.longest for group in inner)])
-    return TaskGroup((*steps, position), tuple(reads), price + sum(group.price for group in inner), longest)
+    machine = next((one for one in (machine, *(group.machine for group in inner)) if one is not None), None)
+    return TaskGroup((*steps, position), tuple(reads), price + sum(group.price for group in inner), longest, machine)

@@ -22,8 +22,8 @@ from chainplan.distributed.skeleton import (
     GivenPart,
     GivenPrimal,
     Skeleton,
-    TaskArgument,
     TaskKey,
+    TaskNode,
     TaskResult,
 )
 from chainplan.distributed.split import overlap
@@ -60,17 +60,17 @@ SentArgument = GivenPart | GivenFunctions | GivenPrimal | GivenSource
 """What a task reads that does not come from another task."""
 
 
-def demand_of(reads: Iterable[TaskArgument | GivenSource], run: PlanRun) -> TaskDemand:
-    """What the modules demand that a task applies, of each resource the most."""
+def demand_of(node: TaskNode, run: PlanRun) -> TaskDemand:
+    """What a task demands: of each resource the most that a module does which it applies."""
     most: dict[str, float] = {}
     retries = 0
-    for arg in reads:
+    for arg in node.reads:
         module = run.modules.get(arg.elemental) if isinstance(arg, GivenFunctions) else None
         if module is not None:
             retries = max(retries, module.retries)
             for name, amount in module.resources.items():
                 most[name] = max(amount, most.get(name, 0))
-    return TaskDemand(tuple(sorted(most.items())), retries)
+    return TaskDemand(tuple(sorted(most.items())), retries, node.machine)
 
 
 class OwnTask(NamedTuple):
@@ -165,9 +165,9 @@ class GivenInputs:
         """Send values to workers; functions go to all of them, because tasks are drawn to what they read."""
         return self._executor.share(values, everywhere) if values else {}
 
-    def demand(self, reads: Iterable[TaskArgument]) -> TaskDemand:
-        """What a task with such operands demands."""
-        return demand_of(reads, self._run)
+    def demand(self, node: TaskNode) -> TaskDemand:
+        """What a task demands."""
+        return demand_of(node, self._run)
 
     def argument(self, arg: SentArgument) -> TaskOperand | ResultOf:
         """What a task gets: a value, or what was shared."""

@@ -20,6 +20,7 @@ from chainplan.distributed.split import Axis, StepSplit, TaskRoom, cuts, line_ax
 from chainplan.distributed.wide_modules import MIN_PIECE_NANOSECONDS, PieceChoice, cut_for_workers
 from chainplan.distributed.worker_tasks import CutTask, GroupTask, PieceTask, SameTask, SumTask, WorkerTask
 from chainplan.plans.candidate import Candidate
+from chainplan.plans.schedule import Task
 from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, Step, word_of
 from chainplan.plans.transfers import NANOSECONDS_PER_SECOND
 from chainplan.problem.graph import Mode
@@ -58,12 +59,16 @@ TaskArgument = TaskResult | GivenPart | GivenFunctions | GivenPrimal
 
 
 class TaskNode(NamedTuple):
-    """A task: its name on the dashboard, what it does, what it reads, and its critical-path rank."""
+    """A task: its name on the dashboard, what it does, what it reads, its rank, and its machine where it has one.
+
+    Of two tasks that are ready the one of the higher rank runs first: the longer way to the end, or the earlier start.
+    """
 
     name: str
     call: WorkerTask
     reads: tuple[TaskArgument, ...]
     rank: int
+    machine: int | None = None
 
 
 class BlockPieces(NamedTuple):
@@ -111,6 +116,10 @@ class CrewFacts:
     whole: frozenset[str] = frozenset()
 
 
+NO_SCHEDULE: Mapping[int, Task] = {}
+"""The tasks of a schedule where there is none."""
+
+
 @dataclass(frozen=True)
 class KnownSeconds:
     """What steps take: what the caller says of matrix-free elementals, for a vector, and what was measured of steps."""
@@ -135,6 +144,7 @@ def skeleton(
     short: int,
     seconds: KnownSeconds = KnownSeconds(),
     crew: CrewFacts = CrewFacts(),
+    schedule: Mapping[int, Task] = NO_SCHEDULE,
 ) -> Skeleton:
     """Make the tasks of a plan.
 
@@ -152,6 +162,8 @@ def skeleton(
         What steps take; a matrix-free one of which nothing is known counts as long.
     crew : CrewFacts
         What is known of the workers.
+    schedule : Mapping[int, Task]
+        Where steps run and when they start, by step; nothing is cut for idle workers then.
 
     Returns
     -------
@@ -171,10 +183,12 @@ def skeleton(
     ]
     splits = room.splits(candidate, crew.whole)
     choices = _choices(plan, known, blocks, splits, crew)
-    splits |= cut_for_workers(plan, prices, choices, crew.workers)
-    groups = grouped(plan, prices, short, frozenset(splits) | room.large(candidate))
+    if not schedule:
+        splits |= cut_for_workers(plan, prices, choices, crew.workers)
+    machines = {position: task.machine for position, task in schedule.items()}
+    groups = grouped(plan, prices, short, frozenset(splits) | room.large(candidate), machines)
     builder = _TaskBuilder(plan, blocks, splits, prices)
-    for group, rank in zip(groups, _ranks(groups, splits), strict=True):
+    for group, rank in zip(groups, _turns(groups, schedule) or _ranks(groups, splits), strict=True):
         builder.add(group, rank)
     outputs = {position: builder.output(position) for _, _, position in plan.outputs}
     return Skeleton(tuple(builder.tasks), outputs, blocks, tuple(prices))
@@ -194,6 +208,13 @@ def _choices(
             most = min(crew.workers, lines, price // MIN_PIECE_NANOSECONDS)
             found[position] = PieceChoice(splits.get(position, StepSplit(axis, 1)), most)
     return found
+
+
+def _turns(groups: Sequence[TaskGroup], schedule: Mapping[int, Task]) -> list[int]:
+    """The ranks of groups by a schedule: the earlier one of them starts, the higher; free ones are not held up."""
+    end = max((task.end for task in schedule.values()), default=0)
+    starts = ((schedule[step].start for step in group.steps if step in schedule) for group in groups)
+    return [end - min(some, default=0) for some in starts] if schedule else []
 
 
 def _ranks(groups: Sequence[TaskGroup], splits: Mapping[int, StepSplit]) -> list[int]:
@@ -218,12 +239,13 @@ class _TaskBuilder:
         """Add the tasks of a group."""
         split = self._splits.get(group.result)
         if split is not None:
-            self._pieces[group.result] = self._add_pieces(group.result, split, rank)
+            self._pieces[group.result] = self._add_pieces(group.result, split, rank, group.machine)
             return
         names = self._applied(group.steps)
         reads = (*map(GivenFunctions, names), *(self._whole(read, rank) for read in group.reads))
         main = max(group.steps, key=lambda step: (self._prices[step], step))
-        made = self._task(dashboard_name(self._plan, main), GroupTask(group.steps, group.reads, names), reads, rank)
+        call = GroupTask(group.steps, group.reads, names)
+        made = self._task(dashboard_name(self._plan, main), call, reads, rank, group.machine)
         self._pieces[group.result] = BlockPieces(Axis.ROWS, ((0, self._blocks[group.result].rows, made),))
 
     def output(self, position: int) -> BlockPieces:
@@ -235,8 +257,10 @@ class _TaskBuilder:
             self._pieces[position] = BlockPieces(Axis.ROWS, ((0, rows, made),))
         return self._pieces[position]
 
-    def _task(self, name: str, call: WorkerTask, reads: tuple[TaskArgument, ...], rank: int) -> TaskResult:
-        self.tasks.append(TaskNode(name, call, reads, rank))
+    def _task(
+        self, name: str, call: WorkerTask, reads: tuple[TaskArgument, ...], rank: int, machine: int | None = None
+    ) -> TaskResult:
+        self.tasks.append(TaskNode(name, call, reads, rank, machine))
         return TaskResult(len(self.tasks) - 1)
 
     def _applied(self, steps: Sequence[int]) -> tuple[str, ...]:
@@ -244,7 +268,7 @@ class _TaskBuilder:
         found = (step for step in (self._plan.steps[i] for i in steps) if isinstance(step, Accumulate | Propagate))
         return tuple(dict.fromkeys(step.elemental for step in found))
 
-    def _add_pieces(self, position: int, split: StepSplit, rank: int) -> BlockPieces:
+    def _add_pieces(self, position: int, split: StepSplit, rank: int, machine: int | None) -> BlockPieces:
         """Add a step that is split: a task for each piece, and for the sums of products."""
         step, (axis, parts) = self._plan.steps[position], split
         by_slot = cuts(step, axis)
@@ -260,7 +284,7 @@ class _TaskBuilder:
             )
             call = PieceTask(position, axis, start, stop, names, (stop - start) / length)
             reads = (*map(GivenFunctions, names), *blocks)
-            made.append((start, stop, self._task(dashboard_name(self._plan, position), call, reads, rank)))
+            made.append((start, stop, self._task(dashboard_name(self._plan, position), call, reads, rank, machine)))
         if not inner:
             return BlockPieces(axis, tuple(made))
         terms: list[TaskArgument] = [task for _, _, task in made]

@@ -28,7 +28,7 @@ StepNotes = Mapping[int, StepNote]
 """Notes by step."""
 
 _NOTES: WeakKeyDictionary[Plan, dict[int, StepNote]] = WeakKeyDictionary()
-_LOCK = Lock()
+_NOTING = Lock()
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def timed_step(plan: Plan, position: int, share: float = 1.0) -> Iterator[None]:
     start = perf_counter()
     yield
     seconds = perf_counter() - start
-    with _LOCK:
+    with _NOTING:
         add_notes(_NOTES.setdefault(plan, {}), {position: StepNote(seconds, share)})
 
 
@@ -50,7 +50,7 @@ def add_notes(notes: dict[int, StepNote], more: StepNotes) -> None:
 
 def taken_notes(plan: Plan | None) -> StepNotes:
     """Take what was noted of a plan in this process since the last time."""
-    with _LOCK:
+    with _NOTING:
         return {} if plan is None else _NOTES.pop(plan, {})
 
 

@@ -166,7 +166,7 @@ class RunSubmission:
         for number in missing:
             node = self._tasks[number]
             operands = [operand(arg, node.rank) for arg in node.reads]
-            demand = self._inputs.demand(node.reads)
+            demand = self._inputs.demand(node)
             graph[self._key(number, name)] = SentTask(token, node.call, (*common, *operands), node.rank, demand)
         return graph
 
@@ -217,6 +217,10 @@ class RunSubmission:
             self._reported = now
             self._progress(RunProgress(self._done(), self._in_all, now - self._start))
         self._require_running()
+        lost = self._executor.lost_machines()
+        stuck = [handle for i, handle in self._held.items() if self._tasks[i].machine in lost]
+        if stuck := [handle for handle in stuck if handle.status not in ("finished", "cancelled")]:
+            self._executor.cancel(stuck)  # and with them all that read their results
 
     def _require_running(self) -> None:
         self._executor.require_running(f"{self._done()} of {self._in_all} tasks were done")

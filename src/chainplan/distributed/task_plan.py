@@ -25,7 +25,8 @@ from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecuto
 from chainplan.distributed.executors.registry import TASK_BACKENDS
 from chainplan.distributed.inputs import GivenInputs
 from chainplan.distributed.remote import DtypeTask, RemoteBlock, kept, written
-from chainplan.distributed.skeleton import CrewFacts, KnownSeconds, Skeleton, skeleton
+from chainplan.distributed.scheduled import require_enough, scheduled_tasks
+from chainplan.distributed.skeleton import NO_SCHEDULE, CrewFacts, KnownSeconds, Skeleton, skeleton
 from chainplan.distributed.split import TaskRoom
 from chainplan.distributed.state_tasks import placed_on_disk, state_skeleton, writes_states
 from chainplan.distributed.step_seconds import LearnedSeconds
@@ -39,6 +40,7 @@ from chainplan.execution.program import lowered
 from chainplan.execution.releasing import released, require_narrow
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates
+from chainplan.plans.schedule import Schedule
 from chainplan.plans.steps import Plan, Planned
 from chainplan.values.jacobians import GivenJacobian, common_dtype
 
@@ -67,6 +69,7 @@ def execute(
     gather: bool = True,
     to: str | PathLike[str] | None = None,
     checkpoint: str | PathLike[str] | None = None,
+    schedule: Schedule | None = None,
 ) -> dict[tuple[str, str], TaskOutput]:
     """Run a plan as tasks.
 
@@ -87,8 +90,8 @@ def execute(
         )
     run = taken(plan, jacobians, dtype, references=True)
     require_narrow(lowered(plan).wide, dense, run)
-    with TASK_BACKENDS[backend](scheduler, workers) as executor:
-        made = TaskPlan(executor, plan, TaskOptions(dense, run.dtype, wrap), seconds)
+    with TASK_BACKENDS[backend](scheduler, _wanted(workers, schedule)) as executor:
+        made = TaskPlan(executor, plan, TaskOptions(dense, run.dtype, wrap), seconds, schedule=schedule)
         try:
             return made.run(run, gather=gather, to=to, progress=progress, checkpoint=checkpoint)
         finally:
@@ -105,13 +108,19 @@ def prepare(
     backend: str,
     scheduler: object = None,
     seconds: Mapping[str, float] | None = None,
+    schedule: Schedule | None = None,
 ) -> TaskPlan:
     """Put a plan on all workers, to run it again and again; parameters and errors are those of `chainplan.prepare`."""
     plan, dtype = understood(plan, dtype)
     with ExitStack() as stack:
-        executor = stack.enter_context(TASK_BACKENDS[backend](scheduler, None))
-        made = TaskPlan(executor, plan, TaskOptions(dense, dtype, wrap), seconds, stack.pop_all())
+        executor = stack.enter_context(TASK_BACKENDS[backend](scheduler, _wanted(None, schedule)))
+        made = TaskPlan(executor, plan, TaskOptions(dense, dtype, wrap), seconds, stack.pop_all(), schedule)
     return made
+
+
+def _wanted(workers: int | None, schedule: Schedule | None) -> int | None:
+    """How many workers are started where none are given."""
+    return schedule.machines if workers is None and isinstance(schedule, Schedule) else workers
 
 
 def _require_seconds(plan: Plan, seconds: Mapping[str, float] | None) -> None:
@@ -149,11 +158,13 @@ class TaskPlan:
         The seconds that a matrix-free elemental takes for a vector; those that are missing count as long.
     ends : ExitStack | None
         What is closed with the plan.
+    schedule : Schedule | None
+        On which machine each step runs.
 
     Raises
     ------
     ExecutionError
-        Where a step fits no worker.
+        Where a step fits no worker, or the schedule is that of another plan or of more machines than there are workers.
     ArgumentError
         Where `seconds` are no numbers of seconds by names of elementals.
     """
@@ -165,12 +176,16 @@ class TaskPlan:
         options: TaskOptions,
         seconds: Mapping[str, float] | None = None,
         ends: ExitStack | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         _require_seconds(plan, seconds)
+        self._schedule = NO_SCHEDULE if schedule is None else scheduled_tasks(plan, schedule)
         self._executor, self._plan, self._options = executor, plan, options
         self._ends = ExitStack() if ends is None else ends
         self._dense, self._seconds = options.dense is not False, dict(seconds or {})
         self._room = TaskRoom(executor.limit(), common_dtype((), options.dtype).itemsize)
+        if schedule is not None:
+            require_enough(schedule, executor.machines())
         self._candidate, self._crew = Candidate(plan, WEIGHTED_COST), CrewFacts(executor.workers())
         self._learned = LearnedSeconds()
         self._skeletons: dict[tuple[CrewFacts, bool], Skeleton] = {}
@@ -187,7 +202,7 @@ class TaskPlan:
             skeletons[key] = (
                 state_skeleton(*made)
                 if evaluates(self._plan.steps)
-                else skeleton(*made, MAX_FUSED_NANOSECONDS, known, crew)
+                else skeleton(*made, MAX_FUSED_NANOSECONDS, known, crew, self._schedule)
             )
         return skeletons[key]
 
@@ -247,7 +262,7 @@ class TaskPlan:
                 made = kept(made, self._dense)
             if checkpoint is not None:
                 made = kept_blocks.resumed(made, self._room, self._seconds)
-            if self._executor.slow_to_send:
+            if self._executor.slow_to_send and not self._schedule:
                 made = with_chains(made, run)
             return self._outputs(run, made, gather, to, progress)
 

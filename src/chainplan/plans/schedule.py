@@ -8,7 +8,7 @@ from one machine to another takes no time, unless the schedule has a bandwidth (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -134,10 +134,10 @@ def check_schedule(candidate: Candidate, schedule: Schedule, memory: int | None 
     if evaluates(plan.steps):
         _wrong("machines", f"{schedule.machines}; the plan evaluates its states one after the other; expected none")
     tasks = _check_tasks(schedule, prices)
-    _check_precedence(plan, tasks)
+    check_precedence(plan, tasks)
     if schedule.bandwidth is not None:
         _check_transfers(candidate, schedule, tasks)
-    _check_machines(schedule)
+    check_machines(schedule)
     _check_claims(schedule, sum(prices))
     if schedule.machines > 1 and memory is not None and held(candidate) > memory:
         text = f"{schedule.machines}; the blocks and tapes of the plan take {held(candidate):,} elements together, "
@@ -172,7 +172,7 @@ def _check_tasks(schedule: Schedule, prices: Sequence[int]) -> dict[int, Task]:
     return tasks
 
 
-def _check_precedence(plan: Plan, tasks: dict[int, Task]) -> None:
+def check_precedence(plan: Plan, tasks: Mapping[int, Task]) -> None:
     """Refuse a task that starts before what it reads is there; a free step is there as soon as what it reads is."""
     there: list[int] = []
     for position, step in enumerate(plan.steps):
@@ -202,7 +202,7 @@ def _check_transfers(candidate: Candidate, schedule: Schedule, tasks: dict[int, 
                 _wrong("tasks", text + f"{tasks[source].machine} at {there}")
 
 
-def _check_machines(schedule: Schedule) -> None:
+def check_machines(schedule: Schedule) -> None:
     """Refuse two tasks that share a machine at any time."""
     latest: dict[int, Task] = {}
     for task in sorted(schedule.tasks, key=lambda task: task.start):

@@ -28,10 +28,14 @@ class ResultOf(NamedTuple):
 
 
 class TaskDemand(NamedTuple):
-    """What a worker must have free to run a task, by name, and how often a task that fails is tried again."""
+    """What a worker must have free to run a task, by name, how often it is tried again, and on which machine it runs.
+
+    Of the tasks of a machine one runs at a time, on one worker.
+    """
 
     resources: tuple[tuple[str, float], ...] = ()
     retries: int = 0
+    machine: int | None = None
 
 
 class SentTask(NamedTuple):
@@ -88,6 +92,14 @@ class TaskExecutor(ABC):
     @abstractmethod
     def workers(self) -> int:
         """How many tasks run at once; 1 where nobody knows."""
+
+    @abstractmethod
+    def machines(self) -> int | None:
+        """How many machines tasks can be put on; None where nobody knows."""
+
+    def lost_machines(self) -> frozenset[int]:
+        """The machines whose workers died, so that what waits for them must be sent again."""
+        return frozenset()
 
     def require_resources(self, name: str, resources: Mapping[str, float]) -> None:
         """Refuse what the module of a name demands where no worker has it.

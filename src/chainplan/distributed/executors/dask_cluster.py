@@ -52,6 +52,7 @@ class DaskExecutor(TaskExecutor):
 
     def __init__(self, client: Client, here: bool) -> None:
         self._client, self.here = client, here
+        self._addresses = list[str]()
 
     def limit(self) -> int | None:
         """Half of the memory of the smallest worker.
@@ -78,6 +79,29 @@ class DaskExecutor(TaskExecutor):
                 f"'{name}' demands {listed_resources(resources)}, which no worker of the cluster has; expected one at "
                 f"least. Start it: dask worker ADDRESS --resources '{listed_resources(resources).replace(',', '')}'"
             )
+
+    def machines(self) -> int | None:
+        return len(self._there())
+
+    def _there(self) -> list[str]:
+        """The addresses of the workers."""
+        return sorted(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    def lost_machines(self) -> frozenset[int]:
+        if not self._addresses:
+            return frozenset()
+        there = set(self._there())
+        return frozenset(i for i, address in enumerate(self._addresses) if address not in there)
+
+    def _assign(self, machines: int) -> None:
+        """Give each machine a worker of its own; one whose worker died gets another, where need be a shared one."""
+        there = self._there()
+        kept = [address if address in there else None for address in self._addresses]
+        kept += [None] * (machines - len(kept))
+        spare = [address for address in there if address not in kept] or there
+        if spare:
+            free = iter(spare * machines)
+            self._addresses = [next(free) if address is None else address for address in kept]
 
     def notes(self, token: str) -> list[StepNotes]:
         return list(self._client.run(notes_of, token, on_error="ignore").values())
@@ -120,6 +144,11 @@ class DaskExecutor(TaskExecutor):
                 stack.enter_context(annotate(retries=retries.get))
             if any(resources.values()):
                 stack.enter_context(annotate(resources=resources.get))
+            placed = {key: task.demand.machine for key, task in tasks.items() if task.demand.machine is not None}
+            if placed:
+                self._assign(1 + max(placed.values()))
+                workers = {key: [self._addresses[machine]] for key, machine in placed.items()}
+                stack.enter_context(annotate(workers=workers.get))
             futures: list[TaskHandle] = self._client.get(graph, list(wanted), sync=False)
         return futures
 

@@ -80,6 +80,7 @@ class PoolGraph:
                 self._followers.setdefault(read, []).append(key)
         self._tasks, self._order = tasks, {key: i for i, key in enumerate(tasks)}
         self._ready: list[tuple[int, int, TaskKey]] = []
+        self._busy: dict[int, list[tuple[int, int, TaskKey]]] = {}
         for key, missing in self._missing.items():
             if not missing:
                 self._make_ready(key)
@@ -93,7 +94,14 @@ class PoolGraph:
     def settle(self) -> list[TaskHandle]:
         """Start what is ready, wait for at most half a second, and return what has been done."""
         while self._ready and len(self._running) < self._executor.places:
-            self._start(heappop(self._ready)[-1])
+            ready = heappop(self._ready)
+            machine = self._tasks[ready[-1]].demand.machine
+            if machine in self._busy:
+                self._busy[machine].append(ready)
+                continue
+            if machine is not None:
+                self._busy[machine] = []
+            self._start(ready[-1])
         found: list[TaskHandle] = []
         try:
             entry = self._done.get(timeout=SECONDS_PER_LOOK)
@@ -131,6 +139,7 @@ class PoolGraph:
             self._start(handle.key)
             return False
         if handle.error is not None:
+            self._free(task.demand.machine)
             handle.status = "error"
             return True
         value = future.result()
@@ -141,6 +150,7 @@ class PoolGraph:
             value, notes = value
             self._executor.note(task.token, notes)
         handle.value, handle.status, handle.graph = value, "finished", None
+        self._free(task.demand.machine)
         for follower in self._followers.get(handle.key, ()):
             self._missing[follower] -= 1
             if not self._missing[follower]:
@@ -148,9 +158,16 @@ class PoolGraph:
         del self._reads[handle.key], self.handles[handle.key]
         return True
 
+    def _free(self, machine: int | None) -> None:
+        """Let the next task of a machine begin."""
+        if machine is not None:
+            for entry in self._busy.pop(machine):
+                heappush(self._ready, entry)
+
     def stop(self) -> None:
         """Take back what has not begun."""
         self._ready.clear()
+        self._busy = {machine: [] for machine in self._busy}
         for future in self._running.values():
             future.cancel()
 
@@ -183,6 +200,9 @@ class PoolExecutor(TaskExecutor):
 
     def workers(self) -> int:
         return self._workers or 1
+
+    def machines(self) -> int | None:
+        return self._workers
 
     def notes(self, token: str) -> list[StepNotes]:
         if self.in_process:
