@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections import UserDict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -208,8 +209,8 @@ def test_a_false_factorisation_is_refuted(field: str, tmp_path: Path) -> None:
 def test_the_commands_take_systems(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec, npz = tmp_path / "spec.yaml", tmp_path / "values.npz"
     spec.write_text(yaml.safe_dump({"dag": DAGS[name]}), encoding="utf-8")
-    values: dict[str, Any] = {**whole_values(DAGS[name], 2)}
-    np.savez(npz, **values)
+    values = whole_values(DAGS[name], 2)
+    np.savez(npz, allow_pickle=False, **values)
     assert main(["plan", str(spec)]) == 0
     assert "of the cost, once in every plan, holds" in capsys.readouterr().out
     assert main(["run", str(spec)]) == 0
@@ -250,6 +251,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (changed(COUPLED, implicit=[{"unknowns": ["y1", "y2"]}, {"unknowns": ["y1"]}]), "'y1' stands in a system already"),
     (changed(COUPLED, implicit={"unknowns": ["y1"]}), "the edges form a cycle"),
     (changed(COUPLED, implicit={"unknowns": []}), "names no vertex"),
+    (changed(BEAM, sizes={"u": 0, "r": 0}, implicit={"unknowns": ["u"], "residuals": []}), "residuals names no vertex"),
     (changed(COUPLED, implicit={"unknowns": ["y1", "y1"]}), "names 'y1' twice"),
     (changed(COUPLED, implicit={"residuals": ["y1"]}), "has no 'unknowns'"),
     (changed(COUPLED, implicit={"unknowns": ["y1", "y2"], "name": "f/x"}), "the name 'f/x' is taken"),
@@ -292,3 +294,86 @@ def test_what_does_not_go_with_systems_is_refused() -> None:
 def test_solvers_that_accept_a_system_are_more_than_a_few() -> None:
     problem = chainplan.from_spec({"dag": COUPLED})
     assert sum(solver.refusal(problem) is None for solver in SOLVERS.values()) >= 8
+
+
+# What is not needed, and what cannot be solved with
+
+
+SIDE = {
+    "sizes": {"x": 2, "y": 2, "z": 2, "f": 1},
+    "inputs": ["x"],
+    "outputs": ["f"],
+    "jacobians": [{"edge": e.split()} for e in ("x y", "y y", "y f", "x z", "z z")],
+    "implicit": [{"unknowns": ["y"]}, {"unknowns": ["z"]}],
+}
+"""The system of z is on no path to the output."""
+SIDE_VALUES: dict[str, Array] = {"y/x": np.ones((2, 2)), "y/y": 3 * np.eye(2), "f/y": np.ones((1, 2))}
+
+
+def run_on(tmp_path: Path, values: dict[str, Array]) -> int:
+    spec, npz = tmp_path / "spec.yaml", tmp_path / "values.npz"
+    spec.write_text(yaml.safe_dump({"dag": SIDE}), encoding="utf-8")
+    np.savez(npz, allow_pickle=False, **values)
+    return main(["run", str(spec), "--jacobians", str(npz)])
+
+
+@pytest.mark.parametrize("more", [{}, {"z/x": np.ones((2, 2)), "z/z": np.eye(2)}], ids=["without", "with"])
+def test_a_run_takes_values_of_what_is_not_needed_or_does_without(more: dict[str, Array], tmp_path: Path) -> None:
+    assert run_on(tmp_path, {**SIDE_VALUES, **more}) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.eye(2), "found a singular system for 'y' (a pivot is zero)"),
+        (np.ones((2, 2), np.float16), "'y/y' has dtype float16, of which no entries are listed; pass float32"),
+    ],
+    ids=["singular", "half"],
+)
+def test_a_run_names_what_cannot_be_solved(
+    value: Array, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_on(tmp_path, {**SIDE_VALUES, "y/y": value}) != 0
+    assert message in capsys.readouterr().err
+
+
+def test_entries_that_are_undefined_are_no_singular_matrix() -> None:
+    values = {**SIDE_VALUES, "y/y": np.full((2, 2), np.nan)}
+    plan = chainplan.plan(chainplan.from_spec({"dag": SIDE}))
+    with pytest.raises(ExecutionError, match="with infinite or undefined entries"):
+        chainplan.execute(plan, values)
+
+
+def test_numbers_near_the_least_float_are_scaled() -> None:
+    least = np.ldexp(1.0, -1060)
+    sizes, edges = {"h": 1, "r": 2, "u": 2, "c": 2}, [{"edge": e.split()} for e in ("h r", "u r", "u c")]
+    values = {"r/h": np.full((2, 1), least), "r/u": np.array([[2, 1], [1, 3]]) * least, "c/u": np.ones((2, 2))}
+    problem = chainplan.from_spec({"dag": changed(BEAM, sizes=sizes, jacobians=edges)})
+    assert np.allclose(executed(problem, values, "forward")["c", "h"], -3 / 5)
+
+
+def test_unknown_names_are_answered_with_those_of_systems() -> None:
+    plan = chainplan.plan(chainplan.from_spec({"dag": SIDE}))
+    with pytest.raises(ExecutionError, match=r"'q' is no elemental of the plan; expected some of .*y/y"):
+        chainplan.execute(plan, {**SIDE_VALUES, "q": np.eye(2)})
+
+
+def test_other_jacobians_are_still_asked_for_on_demand() -> None:
+    class Asked(UserDict[str, Array]):
+        def __getitem__(self, name: str) -> Array:
+            asked.append(name)
+            return self.data[name]
+
+    asked: list[str] = []
+    plan = chainplan.plan(chainplan.from_spec({"dag": SIDE}))
+    given = Asked({**SIDE_VALUES, "z/x": np.ones((2, 2)), "z/z": np.eye(2)})
+    assert chainplan.execute(plan, given)["f", "x"].tolist() == [[-1.0, -1.0]]
+    assert {"z/x", "z/z"}.isdisjoint(asked)
+
+
+def test_bare_edges_find_inputs_and_outputs_beside_systems() -> None:
+    edges = [e.split() for e in ("h r", "u r", "u c")]
+    graph = chainplan.from_spec({"dag": {"edges": edges, "implicit": BEAM["implicit"]}}).graph
+    assert (graph.inputs, graph.outputs) == (("h",), ("c",))
+    with pytest.raises(SpecError, match="no 'outputs', and no vertex that no edge leaves"):
+        chainplan.from_spec({"dag": {"edges": [["x", "y"], ["y", "y"]], "implicit": {"unknowns": ["y"]}}})

@@ -86,7 +86,8 @@ def _known_names(plan: Plan) -> frozenset[str]:
     """Return all names under which the caller may give something."""
     names = plan.graph.declared
     if plan.second is None:
-        return frozenset(names)
+        systems = [e.implicit for e in plan.graph.elementals if e.implicit is not None]
+        return frozenset((*names, *(block.name for system in systems for block in system.blocks)))
     ends = (*plan.graph.inputs, *plan.graph.outputs)
     sides = (side_name(vertex, side) for vertex in ends for side in SIDE_WORDS)
     seconds = map(second_name, (*names, *(one.name for one in plan.graph.mixed)))

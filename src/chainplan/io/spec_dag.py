@@ -9,6 +9,7 @@ from chainplan.io.spec_implicit import read_implicit
 from chainplan.io.spec_same import first_of_each
 from chainplan.io.spec_second import read_elemental_second, read_mixed_second
 from chainplan.problem.graph import Elemental
+from chainplan.problem.systems import NamedSystem
 from chainplan.structures import DENSE, Block
 
 
@@ -41,8 +42,12 @@ def read_dag(node: LocatedNode, reader: NodeReader) -> GraphDraft | None:
         draft.systems, draft.origins["implicit"] = read_implicit(dag["implicit"], reader)
     for end in ("inputs", "outputs"):
         if short and end not in dag:
-            draft.parts[end] = _open_ends(end, [edge for edge in edges if edge])
+            draft.parts[end] = _open_ends(end, [edge for edge in edges if edge], draft.systems)
             draft.origins[end] = [node] * len(draft.parts[end])
+            if draft.systems and not draft.parts[end]:
+                what = "enters" if end == "inputs" else "leaves"
+                text = f"dag has no '{end}', and no vertex that no edge {what}; expected one of the two. Add '{end}'."
+                reader.messages.add(node, text)
         else:
             _read_ends(end, dag, draft, part in dag and all(edges), reader)
     return draft
@@ -88,10 +93,14 @@ def _read_mixed(items: tuple[LocatedNode, ...], draft: GraphDraft, reader: NodeR
     draft.mixed = [one for _, one in read if one is not None]
 
 
-def _open_ends(end: str, edges: list[tuple[str, str]]) -> list[str]:
-    """Return the vertices that no edge enters, or that none leaves: the inputs, or outputs, of a bare list of edges."""
+def _open_ends(end: str, edges: list[tuple[str, str]], systems: list[NamedSystem]) -> list[str]:
+    """Return the vertices that no edge enters, or that none leaves: the inputs, or outputs, of a bare list of edges.
+
+    Nothing enters unknowns that have residuals, and nothing leaves these; neither is open.
+    """
     near, far = (0, 1) if end == "inputs" else (1, 0)
-    inner = {edge[far] for edge in edges}
+    solved = (system.unknowns if end == "inputs" else system.residuals or () for system in systems)
+    inner = {edge[far] for edge in edges}.union(*solved)
     return [vertex for vertex in dict.fromkeys(edge[near] for edge in edges) if vertex not in inner]
 
 

@@ -19,7 +19,7 @@ def read_implicit(node: LocatedNode, reader: NodeReader) -> tuple[list[NamedSyst
         name = reader.name(own["name"]) if "name" in own else None
         unknowns = _vertices(own["unknowns"], reader) if "unknowns" in own else ()
         residuals = _vertices(own["residuals"], reader) if "residuals" in own else None
-        if unknowns:
+        if unknowns and residuals != ():
             systems.append(NamedSystem(name, unknowns, residuals))
             origins.append(item)
     return systems, origins

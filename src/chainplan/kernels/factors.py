@@ -20,6 +20,8 @@ from chainplan._util.arrays import Array
 from chainplan.kernels.storage import HeldValues
 from chainplan.structures.factor_counts import FactorCounts, counts_of_factors, factored_sparse, full_counts
 
+MAX_SCALE_EXPONENT = 1023
+"""Exponent of the largest power of two that is a float."""
 _FactorSolve = Callable[[Array, bool], Array]
 """Solves for a matrix of columns, with the matrix or with its transpose."""
 
@@ -27,9 +29,9 @@ _FactorSolve = Callable[[Array, bool], Array]
 class SingularError(ArithmeticError):
     """A matrix is singular to rounding; `rcond` is its reciprocal condition, 0 where a pivot is zero."""
 
-    def __init__(self, rcond: float) -> None:
+    def __init__(self, rcond: float, why: str = "") -> None:
         self.rcond = rcond
-        super().__init__(f"reciprocal condition {rcond:.1e}")
+        super().__init__(why or f"reciprocal condition {rcond:.1e}")
 
 
 class LuFactors:
@@ -64,6 +66,8 @@ class LuFactors:
             self._complex, self.rcond, self.counts = False, 1.0, full_counts(0)
             self._apply: _FactorSolve = _nothing
             return
+        if not np.isfinite(matrix if isinstance(matrix, np.ndarray) else matrix.data).all():
+            raise SingularError(0.0, "with infinite or undefined entries")
         self._rows, self._cols, scaled = _scaled(matrix)
         factor = _sparse_factors if factored_sparse(matrix.shape[0], _entries(matrix)) else _dense_factors
         self._complex = scaled.dtype.kind == "c"
@@ -110,7 +114,7 @@ def _scaled(matrix: HeldValues) -> tuple[Array, Array, HeldValues]:
     for axis in (1, 0):
         largest = abs(scaled).max(axis=axis)
         largest = np.asarray(largest if isinstance(largest, np.ndarray) else largest.toarray()).ravel()
-        factor = np.ldexp(1.0, -np.frexp(np.where(np.isfinite(largest), largest, 1.0))[1])
+        factor = np.ldexp(1.0, np.minimum(-np.frexp(largest)[1], MAX_SCALE_EXPONENT))
         factors.append(factor[:, None])
         scaled = scaled * (factors[0] if axis else factor[None])
     return factors[0], factors[1], scaled

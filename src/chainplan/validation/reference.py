@@ -20,7 +20,7 @@ from chainplan.problem.graph import Elemental, Graph, Mode
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.values.equal import with_equal
 from chainplan.values.jacobians import GivenJacobian, as_matrices, called, common_dtype, sparse_or_functions
-from chainplan.values.solves import system_matrix, with_solves
+from chainplan.values.solves import singular, system_matrix, with_solves
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -77,8 +77,9 @@ def reference_jacobian(
     mapping("jacobians", jacobians, "elementals to arrays or functions", "{'F1': array, 'F2': (tangent, adjoint)}")
     jacobians = _with_inverses(graph, with_equal(graph, jacobians))
     expect("mode", mode, Mode, "a Mode", "Pass Mode.TANGENT or Mode.ADJOINT.")
-    large = {e.name for e in graph.elementals if e.explicit and e.block.rows * e.block.cols > MAX_DENSE_CELLS}
-    values = as_matrices([e for e in graph.elementals if e.name not in large], jacobians)
+    useful = [graph.declared[e.name] for e in graph.useful]
+    large = {e.name for e in useful if e.explicit and e.block.rows * e.block.cols > MAX_DENSE_CELLS}
+    values = as_matrices([e for e in useful if e.name not in large], jacobians)
     values |= {name: sparse_or_functions(graph.declared[name], jacobians.get(name)) for name in large}
     kind = common_dtype(jacobians.values(), dtype)
     forward = mode is Mode.TANGENT
@@ -152,11 +153,19 @@ def times(
 def _with_inverses(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> Mapping[str, GivenJacobian]:
     """Return Jacobians with -R_y⁻¹ written out for each implicit system."""
     inverses = {
-        e.name: -np.linalg.inv(system_matrix(e.implicit, jacobians).toarray())
+        e.name: _inverse(e, system_matrix(e.implicit, jacobians).toarray())
         for e in graph.solves
         if e.implicit is not None and e.name not in jacobians and e.implicit.size**2 <= MAX_DENSE_CELLS
     }
     return with_solves(graph, {**jacobians, **inverses}) if graph.solves else jacobians
+
+
+def _inverse(e: Elemental, matrix: Array) -> Array:
+    """Return -R_y⁻¹."""
+    try:
+        return -np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        raise singular(e, "a pivot is zero") from None
 
 
 def _applied(e: Elemental, value: GivenJacobian, arg: Array, mode: Mode) -> HeldValues:

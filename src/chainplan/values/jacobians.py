@@ -86,6 +86,8 @@ def stored(e: Elemental, given: GivenJacobian) -> HeldValues:
     _require_numbers(e, array)
     if array.shape == (rows, cols):
         return _fitted(e.name, array, block)
+    if isinstance(block.structure, Explicit | Banded):
+        require_listable(e.name, array)
     compact = None if is_sparse(array) else _compact(array, block)
     if compact is None:
         raise ExecutionError(
@@ -202,8 +204,7 @@ def _fitted(name: str, given: HeldValues, block: Block) -> HeldValues:
     structure = block.structure
     if isinstance(structure, Dense):
         return given.toarray() if is_sparse(given) else given
-    if given.dtype == np.float16:
-        raise ExecutionError(f"the array for '{name}' has dtype float16, of which no entries are listed; pass float32.")
+    require_listable(name, given)
     pattern = kept_pattern(block)
     if form(block) is StorageForm.SPARSE and structure.units is None and listed_alike(given, pattern):
         return given if type(given) is csr_array else csr_array(given, copy=True)
@@ -215,6 +216,12 @@ def _fitted(name: str, given: HeldValues, block: Block) -> HeldValues:
     if not _has_values(csr, pattern.nnz, structure):
         raise ExecutionError(f"the array for '{name}' is not {structure!r}, which the plan relies on.")
     return from_matrix(given, block) if not is_sparse(given) else from_sparse(csr, block)
+
+
+def require_listable(name: str, given: HeldValues) -> None:
+    """Refuse numbers of which scipy has no sparse arrays."""
+    if given.dtype == np.float16:
+        raise ExecutionError(f"the array for '{name}' has dtype float16, of which no entries are listed; pass float32.")
 
 
 def listed_alike(given: HeldValues, pattern: csr_array) -> bool:

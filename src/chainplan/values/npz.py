@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from chainplan._util.archives import BROKEN_ARCHIVE_ERRORS, fault, read
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.errors.suggest import did_you_mean
-from chainplan.problem.graph import Graph
+from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.implicit import ResidualBlock
 from chainplan.problem.problem import Problem
 from chainplan.problem.second import SecondOrder
@@ -54,7 +54,7 @@ def load_npz(path: str, problem: Problem) -> dict[str, Array]:
     faults = [f"{path}: {text}" for text in (*_faults(arrays, graph), *_second_faults(seconds, graph, problem.second))]
     if faults:
         raise ExecutionError("\n".join(faults))
-    names = (*(e.name for e in graph.useful), *(block.name for block in _blocks(graph)))
+    names = (*(e.name for e in graph.useful), *(block.name for block in _blocks(graph.solves)))
     used = {name: arrays[name] for name in names if name in arrays} | seconds
     common = common_dtype(used.values())
     if common.kind in "iu" and common.itemsize < 8:
@@ -83,7 +83,7 @@ def _second_faults(seconds: Mapping[str, Array], graph: Graph, asked: SecondOrde
 
 def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
     """Yield everything that keeps arrays from being the Jacobians of a graph."""
-    known = {*(e.name for e in graph.elementals), *(block.name for block in _blocks(graph))}
+    known = {*(e.name for e in graph.elementals), *(block.name for block in _blocks(graph.elementals))}
     for name in arrays.keys() - known:
         hint = did_you_mean(name, known)
         yield f"'{name}' is no elemental of the problem. {hint}".rstrip()
@@ -105,6 +105,6 @@ def _faults(arrays: Mapping[str, Array], graph: Graph) -> Iterator[str]:
             yield str(error)
 
 
-def _blocks(graph: Graph) -> tuple[ResidualBlock, ...]:
-    """Return the blocks of all systems between inputs and outputs."""
-    return tuple(block for e in graph.solves if e.implicit is not None for block in e.implicit.blocks)
+def _blocks(elementals: Iterable[Elemental]) -> tuple[ResidualBlock, ...]:
+    """Return the blocks of all systems among some elementals."""
+    return tuple(block for e in elementals if e.implicit is not None for block in e.implicit.blocks)

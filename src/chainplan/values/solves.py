@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
@@ -12,12 +12,13 @@ from chainplan.kernels.convert import as_sparse
 from chainplan.kernels.factors import LuFactors, SingularError
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.implicit import ImplicitSystem
-from chainplan.values.jacobians import GivenJacobian, MatrixFree, stored
+from chainplan.values.jacobians import GivenJacobian, MatrixFree, require_listable, stored
 
 
 def with_solves(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> Mapping[str, GivenJacobian]:
     """Return Jacobians in which each system has a pair of functions for its elemental instead of its blocks.
 
+    A mapping that is no dict is still asked for the other Jacobians on demand.
     A pair that is given under the name of the elemental itself is taken as it is: it solves without a factorisation.
 
     Raises
@@ -28,8 +29,30 @@ def with_solves(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> Mapping
     if not any(e.implicit for e in graph.elementals):
         return jacobians
     inner = {block.name for e in graph.elementals if e.implicit is not None for block in e.implicit.blocks}
-    solves = {e.name: factored(e, jacobians) for e in graph.solves if e.name not in jacobians}
+    given = set(jacobians)
+    solves = {e.name: factored(e, jacobians) for e in graph.solves if e.name not in given}
+    if type(jacobians) is not dict:
+        return _WithSolves(jacobians, inner, solves)
     return {name: jacobians[name] for name in jacobians if name not in inner} | solves
+
+
+class _WithSolves(Mapping[str, GivenJacobian]):
+    """A mapping that is asked for Jacobians on demand, without the blocks of systems and with their functions."""
+
+    def __init__(
+        self, jacobians: Mapping[str, GivenJacobian], inner: Container[str], solves: Mapping[str, MatrixFree]
+    ) -> None:
+        self._jacobians, self._solves = jacobians, solves
+        self._all = dict.fromkeys((*(name for name in jacobians if name not in inner), *solves))
+
+    def __getitem__(self, name: str) -> GivenJacobian:
+        return self._solves[name] if name in self._solves else self._jacobians[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 def factored(e: Elemental, jacobians: Mapping[str, GivenJacobian]) -> MatrixFree:
@@ -38,12 +61,18 @@ def factored(e: Elemental, jacobians: Mapping[str, GivenJacobian]) -> MatrixFree
     try:
         factors = LuFactors(system_matrix(e.implicit, jacobians))
     except SingularError as error:
-        names = ", ".join(f"'{vertex.name}'" for vertex in e.implicit.unknowns)
-        raise ExecutionError(
-            f"'{e.name}': found a singular system for {names} ({error}); expected one that has a solution. Correct its "
-            "Jacobians."
-        ) from None
+        raise singular(e, str(error)) from None
     return SystemFunction(factors, False), SystemFunction(factors, True)
+
+
+def singular(e: Elemental, why: str) -> ExecutionError:
+    """Return the error for an elemental whose system has no solution."""
+    assert e.implicit is not None, "the caller has looked"
+    names = ", ".join(f"'{vertex.name}'" for vertex in e.implicit.unknowns)
+    return ExecutionError(
+        f"'{e.name}': found a singular system for {names} ({why}); expected one that has a solution. Correct its "
+        "Jacobians."
+    )
 
 
 class SystemFunction:
@@ -67,7 +96,10 @@ def system_matrix(system: ImplicitSystem, jacobians: Mapping[str, GivenJacobian]
     rows, cols, entries = [np.zeros(0, int)], [np.zeros(0, int)], [np.zeros(0)]
     for part, row, col in system.placed():
         e = Elemental(part.name, part.unknown, part.residual, part.block)
-        held = coo_array(as_sparse(stored(e, jacobians.get(part.name)), part.block, np.float64))
+        value = stored(e, jacobians.get(part.name))
+        if value is not None:
+            require_listable(part.name, value)
+        held = coo_array(as_sparse(value, part.block, np.float64))
         rows.append(held.row + row)
         cols.append(held.col + col)
         entries.append(held.data)
