@@ -1,7 +1,7 @@
-"""A portfolio of four workers against one search of the same seconds: `python -m bench.portfolio`.
+"""A portfolio of four searches against one search of the same seconds: `python -m bench.portfolio`.
 
-Cost and bound of both on stored random graphs. By default the workers are processes, each with one thread, and the
-seconds are those of the wall, which says something on a machine with a core for each. With `--cpu` the members of the
+Cost and bound of both on stored random graphs. The team is this process and three workers. By default these are
+processes, each with one thread, and the seconds are those of the wall, which says something on a machine with a core for each. With `--cpu` the members of the
 team take turns in this process, and a second is a second of its processor: the same search, whatever else runs.
 """
 
@@ -22,6 +22,7 @@ from bench.markdown import table
 from chainplan.planner import plan_by
 from chainplan.plans.result import Result
 from chainplan.problem.problem import Problem
+from chainplan.solvers.auto import AutoSolver
 from chainplan.solvers.search import search
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.teams.leader import TeamSolver
@@ -53,17 +54,16 @@ class ProcessorClock:
 
 
 class _TakenTurn:
-    """A turn whose answer is there once the clock says so; whoever asks twice at one time waits for it."""
+    """A turn whose answer is there once the clock says so; waiting for it moves the clock."""
 
     def __init__(self, answer: TurnAnswer, time: ProcessorClock, end: float) -> None:
         self.answer, self.time, self.end = answer, time, end
-        self.asked = False
 
     def done(self) -> bool:
-        if self.time() < self.end and self.asked:
-            self.time.put(self.end)
-        self.asked = True
         return self.time() >= self.end
+
+    def wait(self, seconds: float) -> None:
+        self.time.put(max(self.time(), min(self.end, self.time() + seconds)))
 
     def result(self) -> TurnAnswer:
         return self.answer
@@ -114,7 +114,7 @@ def by_processor(problem: Callable[[], Problem], members: int, seconds: float) -
     with processor_time() as time:
         alone = chainplan.plan(problem(), budget=seconds)
         same = problem()
-        solver = TeamSolver(MembersInTurn(same, members, time))
+        solver = TeamSolver(MembersInTurn(same, members - 1, time), AutoSolver())
         return alone, plan_by(solver, same, Search(budget=seconds, solver=solver.name))
 
 
@@ -124,10 +124,11 @@ def by_wall(problem: Callable[[], Problem], members: int, seconds: float, client
     return alone, chainplan.portfolio(problem(), restarts=members, budget=seconds, scheduler=client)
 
 
-def instances(count: int) -> list[DagInstance]:
-    """The first of twelve stored graphs of blocks, the small ones first."""
+def instances() -> dict[str, DagInstance]:
+    """Twelve stored graphs of blocks by name, the small ones first."""
     known = {one.name: one for one in random_dags(larger=())}
-    return [known[f"{family}_{size}_block"] for size in SEARCHED_SIZES for family in FAMILIES][:count]
+    names = [f"{family}_{size}_block" for size in SEARCHED_SIZES for family in FAMILIES]
+    return {name: known[name] for name in names}
 
 
 def rows(chosen: Iterable[DagInstance], run: Runs) -> Iterator[Row]:
@@ -148,18 +149,19 @@ def summary(found: Sequence[Row]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table."""
+    known = instances()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=DEFAULT_SECONDS, help="of each search")
-    parser.add_argument("--graphs", type=int, default=len(FAMILIES) * len(SEARCHED_SIZES), help="how many")
+    parser.add_argument("--graphs", nargs="+", default=list(known), choices=known, metavar="NAME", help="which")
     parser.add_argument("--cpu", action="store_true", help="processor seconds of each member, without processes")
     options = parser.parse_args(argv)
     found, head = list[Row](), ("graph", "one search", "team", "its bound", "bound of the team")
     with ExitStack() as stack:
         run: Runs = partial(by_processor, members=MEMBERS, seconds=options.seconds)
         if not options.cpu:
-            client = stack.enter_context(cluster(MEMBERS))
+            client = stack.enter_context(cluster(MEMBERS - 1))
             run = partial(by_wall, members=MEMBERS, seconds=options.seconds, client=client)
-        for row in rows(instances(options.graphs), run):
+        for row in rows([known[name] for name in options.graphs], run):
             found.append(row)
             print(f"{row.instance}: {row.alone} alone, {row.team} as a team", file=sys.stderr, flush=True)
     body = [
@@ -172,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def cluster(members: int) -> Iterator[Client]:
-    """A local cluster of processes with one thread each."""
+    """A local cluster of processes with one thread each, for the members beside the leader."""
     import distributed
 
     options: dict[str, object] = {"n_workers": members, "threads_per_worker": 1, "dashboard_address": ":0"}

@@ -10,10 +10,16 @@ import pytest
 
 import chainplan
 from chainplan.planner import plan_by
+from chainplan.plans.result import Outcome
 from chainplan.problem.problem import Problem
+from chainplan.solvers.auto import AutoSolver
+from chainplan.solvers.dag.local_search import LocalSearchSolver
+from chainplan.solvers.dag.order_plans import order_of
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.large_neighbourhood import cut, parents
+from chainplan.solvers.search import search as search_module
 from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.solver import Solver
 from chainplan.solvers.teams.leader import TeamSolver
 from chainplan.solvers.teams.turns import Member, Turn, TurnAnswer
 from generators.graphs import dag_problem, make
@@ -52,14 +58,109 @@ def test_a_team_is_no_worse_than_what_it_starts_from() -> None:
 
 
 @pytest.mark.parametrize("family", ["degree", "layered", "local", "residual"])
-def test_a_team_is_no_worse_than_one_of_its_members_alone(family: str) -> None:
+def test_a_team_is_no_worse_than_one_search_of_the_same_nodes(family: str) -> None:
     for seed in range(2):
         problem = dag_problem(make(family, 40, True))
-        order = Member(problem).take(Turn("start", seed, 0, None, 100, None, [], [])).order
-        assert order is not None
-        found = together(problem, nodes=100, seed=seed)
+        alone, found = chainplan.plan(problem, nodes=100, seed=seed), together(problem, nodes=100, seed=seed)
         assert found.price is not None
-        assert found.price <= WorkGraph(problem.graph).order_price(order)
+        assert alone.price is not None
+        assert alone.bound <= found.bound <= found.price <= alone.price
+
+
+class _Pending:
+    def __init__(self, answer: TurnAnswer | None) -> None:
+        self.answer = answer
+
+    def done(self) -> bool:
+        return True
+
+    def wait(self, seconds: float) -> None: ...
+
+    def result(self) -> TurnAnswer | None:
+        return self.answer
+
+
+class _Clock:
+    """A clock that goes on a little each time that it is read."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        self.time += 0.05
+        return self.time
+
+
+class _Watched(Solver):
+    """The search that leads; it notes its seed, its limits, and the orders that it was offered."""
+
+    name = "auto"
+
+    def __init__(self) -> None:
+        self.known: list[tuple[int, float | None, object]] = []
+
+    def refuses(self, problem: Problem) -> str | None:
+        return None
+
+    def solve(self, problem: Problem, search: Search) -> Outcome:
+        self.known.append((search.seed, search.budget, search.start))
+        outcome = AutoSolver().solve(problem, search)
+        assert outcome.candidate is not None
+        assert search.best == outcome.candidate.price, "what the members find is not mixed into the search"
+        return outcome
+
+
+class _WithOrders:
+    """A crew of two whose answers come after so many looks: the given order, and a bound."""
+
+    members = 2
+
+    def __init__(self, order: list[int] | None, bound: int) -> None:
+        self.order, self.bound = order, bound
+        self.turns: list[Turn] = []
+        self.ended = 0
+
+    def submit(self, member: int, turn: Turn) -> _Pending:
+        self.turns.append(turn)
+        if turn.way == "prove":
+            return _Pending(TurnAnswer(None, bound=self.bound))
+        return _Pending(TurnAnswer(self.order, 1) if turn.way == "start" else TurnAnswer(turn.region))
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+def test_the_search_that_leads_is_that_without_a_team(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_module, "monotonic", _Clock())
+    problem, leading = dag_problem(make("local", 130, True)), _Watched()
+    crew = _WithOrders(None, 1)
+    found = plan_by(TeamSolver(crew, leading), problem, Search(seed=3, budget=20, solver="team"))
+    ((seed, budget, start),) = leading.known
+    assert (seed, start) == (3, None)
+    assert budget is not None
+    assert budget > 19
+    assert found.price is not None
+    numbers = [turn.number for turn in crew.turns if turn.way != "prove"]
+    assert numbers == sorted(numbers), "rounds follow each other while the leader searches"
+    assert max(numbers) > 5
+    assert crew.ended
+    assert found.plan is not None
+    chainplan.check(found.plan, problem)
+
+
+def test_a_bound_that_meets_the_best_price_ends_the_leader(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = _Clock()
+    monkeypatch.setattr(search_module, "monotonic", clock)
+    problem = dag_problem(make("local", 20, True))
+    optimum = chainplan.plan(problem, nodes=50_000)
+    assert optimum.status is chainplan.Status.OPTIMAL
+    assert optimum.plan is not None
+    crew, begun = _WithOrders(order_of(optimum.plan), optimum.bound), clock.time
+    found = plan_by(TeamSolver(crew, LocalSearchSolver()), problem, Search(budget=1000, solver="team"))
+    assert found.status is chainplan.Status.OPTIMAL
+    assert (found.price, found.bound) == (optimum.price, optimum.bound)
+    assert clock.time - begun < 100
+    assert "member 1" in found.notes[0]
 
 
 def test_what_regions_save_the_whole_saves() -> None:
@@ -73,17 +174,6 @@ def test_what_regions_save_the_whole_saves() -> None:
         saved += before - work.order_price([v for one in alone for v in one])
     assert saved
     assert work.order_price([v for region in shuffled for v in region]) == before - saved
-
-
-class _Pending:
-    def __init__(self, answer: TurnAnswer | None) -> None:
-        self.answer = answer
-
-    def done(self) -> bool:
-        return True
-
-    def result(self) -> TurnAnswer | None:
-        return self.answer
 
 
 class _OneIsLost:
@@ -102,7 +192,7 @@ class _OneIsLost:
 
 def test_members_that_are_lost_cost_their_turns_alone() -> None:
     problem = dag_problem(make("degree", 40, True))
-    found = plan_by(TeamSolver(_OneIsLost(problem)), problem, Search(nodes=40, solver="team"))
+    found = plan_by(TeamSolver(_OneIsLost(problem), AutoSolver()), problem, Search(nodes=40, solver="team"))
     assert found.plan is not None
     assert found.price is not None
     assert found.price < min(found.baselines.forward, found.baselines.reverse)

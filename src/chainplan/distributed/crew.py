@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from uuid import uuid4
 
@@ -20,6 +20,10 @@ class RemoteAnswer:
     def done(self) -> bool:
         """Whether the place has answered, or is lost."""
         return self._future.done()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has, for at most so many seconds."""
+        wait([self._future], seconds)
 
     def result(self) -> TurnAnswer | None:
         """The answer, None where the place was lost with it."""

@@ -22,7 +22,7 @@ from chainplan.plans.bound import NO_BOUND, Status
 from chainplan.plans.result import Result
 from chainplan.plans.steps import Plan
 from chainplan.problem.problem import Problem, problem_of
-from chainplan.solvers.auto import DEFAULT_AUTO_SECONDS
+from chainplan.solvers.auto import DEFAULT_AUTO_SECONDS, AutoSolver
 from chainplan.solvers.search.search import Search, SearchProgress
 from chainplan.solvers.teams.leader import TeamSolver, not_for_teams
 
@@ -59,9 +59,10 @@ def portfolio(
 ) -> Result:
     """Find a plan by several searches on a cluster, which exchange what they find.
 
-    Where `solver` is auto and the problem is a graph of explicit elementals, one search proves a bound, one of three or
-    more goes on alone, and the others improve regions of the best order, or all of it: every two seconds the best goes
-    on. Otherwise they have the seeds from `seed` on and nothing to do with each other.
+    Where `solver` is auto and the problem is a graph of explicit elementals, the first search is that of
+    `chainplan.plan`, in this process. Beside it one of the others proves a bound, if there are two or more, and the
+    rest improve regions of the best order, or all of it: every two seconds the best goes on. Otherwise the searches
+    have the seeds from `seed` on and nothing to do with each other.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ def portfolio(
     solver : str
         The name of a solver, as for `chainplan.plan`.
     restarts : int
-        How many searches there are; of those that exchange within a budget, no more than there are threads.
+        How many searches there are, with that of this process where they exchange what they find; of the others then,
+        within a budget, no more than there are threads.
     budget : float | None
         The seconds that each search may take.
     seed : int
@@ -82,10 +84,10 @@ def portfolio(
     warm_start : Plan | None
         A plan of the same graph from which each search starts.
     scheduler : Client | Executor | str | None
-        The cluster, as for `chainplan.execute`, or an executor of `concurrent.futures`, where as many searches run as
-        there are restarts.
+        The cluster, as for `chainplan.execute`, or an executor of `concurrent.futures`, whatever its room.
     workers : int | None
-        The processes of a local cluster; by default one for each restart, at most one for each processor.
+        The processes of a local cluster; by default one for each search beside this process, at most one for each
+        processor.
     progress : Callable[[SearchProgress], None] | None
         A function that is called a few times a second with how far searches are that exchange what they find.
 
@@ -115,12 +117,13 @@ def portfolio(
     """
     problem, restarts, seed = problem_of(problem), whole("restarts", restarts, least=1), whole("seed", seed, most=None)
     options = _Options(budget=budget, objective=objective, nodes=nodes, warm_start=warm_start)
-    with places_of(scheduler, workers, restarts) as places:
-        priced = by_objective(problem, objective)
-        members = restarts if nodes is not None or places.room is None else min(restarts, places.room)
-        if solver != "auto" or members == 1 or not_for_teams(priced) is not None:
+    priced = by_objective(problem, objective)
+    if solver != "auto" or restarts == 1 or not_for_teams(priced) is not None:
+        with places_of(scheduler, workers, restarts) as places:
             return _search_apart(places, problem, solver, seed, options)
-        team = TeamSolver(RemoteCrew(places, priced, members))
+    with places_of(scheduler, workers, restarts - 1) as places:
+        members = restarts - 1 if nodes is not None or places.room is None else min(restarts - 1, places.room)
+        team = TeamSolver(RemoteCrew(places, priced, members), AutoSolver())
         limit = DEFAULT_AUTO_SECONDS if budget is None and nodes is None else budget
         search = Search(seed=seed, budget=limit, progress=progress, solver=team.name, nodes=nodes)
         return plan_by(team, priced, search, warm_start=warm_start)

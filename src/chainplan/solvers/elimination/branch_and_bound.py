@@ -32,6 +32,9 @@ MAX_SETS_WITH_CANDIDATES = 3_000_000
 VISITS_BEFORE_LARGER_GROUPS = (3000, 10_000, 100_000)
 """Visited sets after which a search is harder: tables of k members take O(2^k · k) cuts."""
 
+STEPS_TO_DOUBLE = 64
+"""First steps by which the limit of a search would rise to twice the bound; each later step is twice as long."""
+
 
 class ConnectedSearch(Protocol):
     """The search of one connected set: `SetSearch`, or its compiled twin."""
@@ -258,7 +261,7 @@ class ExactSearch:
         for one in self.searches:
             one.prepare()
 
-    def run(self, upper: int | None = None, tick: Callable[[], None] = unwatched) -> bool:
+    def run(self, upper: int | None = None, tick: Callable[[], None] = unwatched, steps: int = STEPS_TO_DOUBLE) -> bool:
         """Search until the optimum is known or proven not to be below `upper`; return whether it is below.
 
         Whatever `tick` raises ends the search; what has been proven until then stays.
@@ -271,7 +274,7 @@ class ExactSearch:
                 if upper is not None and self.bound >= upper:
                     return False
                 one.prepare()
-                step = max(2 * step, low // 64)
+                step = max(2 * step, low // steps)
                 one.solve(low + step if upper is None else low + min(step, upper - 1 - self.bound))
         return upper is None or self.bound < upper
 

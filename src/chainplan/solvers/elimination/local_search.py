@@ -163,7 +163,7 @@ def carry_on(
     heats: Sequence[float] = MAX_DISTURBANCES,
     rounds: int = 0,
 ) -> Iterator[PricedOrder]:
-    """Better and better orders from one at hand, as `improve` goes on from its best start.
+    """Better and better orders from the descent of one at hand, as `improve` goes on from its best start.
 
     Parameters
     ----------
@@ -172,7 +172,10 @@ def carry_on(
     rounds : int
         How many rounds are over: the first annealing is the longer, the more.
     """
-    yield from _rounds(_LocalSearchRun(work, rng, going, None), start, patience, heats, rounds)
+    run = _LocalSearchRun(work, rng, going, None)
+    best = min(start, run.descend(start))
+    yield best
+    yield from _rounds(run, best, patience, heats, rounds)
 
 
 def _rounds(

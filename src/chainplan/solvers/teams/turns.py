@@ -14,11 +14,16 @@ from typing import NamedTuple
 from chainplan.compiled.loader import compiled_core
 from chainplan.problem.problem import Problem
 from chainplan.solvers.elimination.bitset_problem import EliminationCore
-from chainplan.solvers.elimination.branch_and_bound import ExactSearch
+from chainplan.solvers.elimination.branch_and_bound import STEPS_TO_DOUBLE, ExactSearch
 from chainplan.solvers.elimination.compiled_search import MAX_SET_VERTICES
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.greedy import PricedOrder
-from chainplan.solvers.elimination.local_search import MAX_DISTURBANCES, carry_on, improve
+from chainplan.solvers.elimination.local_search import (
+    MAX_DISTURBANCES,
+    MAX_OFTEN_ANNEALED_INTERMEDIATES,
+    carry_on,
+    improve,
+)
 from chainplan.solvers.elimination.path_bound import MAX_GROUP_BOUND_INTERMEDIATES, quick_bound
 from chainplan.solvers.search.search import Search, SearchStopped
 
@@ -26,12 +31,15 @@ TURN_PATIENCE = 40
 """Rounds of heat and annealing without gain after which a turn ends."""
 MAX_UNCOMPILED_SEARCHED = 400
 """Intermediate vertices above which the exact search needs its compiled twin to say more than the quick bound."""
+FINER_STEPS = 4
+"""How many times finer the steps of a proof are each time: what is proven counts once a step is whole."""
 
 
 class Turn(NamedTuple):
     """What a member is asked for: a better order of `region` after `before` is gone, or a proof.
 
-    `upper` is the price of the best order: a bound that reaches it proves it. `number` counts the turns of the team.
+    `upper` is the price of the best order: a bound that reaches it proves it. `number` counts the rounds of the
+    team; in a proof, how often its steps have become finer.
     """
 
     way: str
@@ -48,6 +56,8 @@ class TurnAnswer(NamedTuple):
     """What a turn gave: an order of its region (a proof has one where it is complete), and a bound on the whole."""
 
     order: list[int] | None
+    saved: int = 0
+    """What it costs less than the order of the turn, or than nothing where the turn had none."""
     bound: int = 0
     done: bool = False
     """Whether the member can prove nothing more."""
@@ -76,7 +86,8 @@ class Member:
     def start(self, turn: Turn, tick: Callable[[], None]) -> TurnAnswer:
         """Improve greedy orders, and that of the turn where it has one."""
         found = improve(self.work, Random(turn.seed), _going(tick), TURN_PATIENCE, start=turn.region or None)
-        return TurnAnswer(min(found).order)
+        best = min(found)
+        return TurnAnswer(best.order, -best.price)
 
     def improve(self, turn: Turn, tick: Callable[[], None]) -> TurnAnswer:
         """Improve a region, with a heat of its own; no region changes the price of another."""
@@ -88,10 +99,9 @@ class Member:
         order = [place[v] for v in turn.region]
         heats = MAX_DISTURBANCES if turn.seed % 2 else (MAX_DISTURBANCES[turn.seed // 2 % len(MAX_DISTURBANCES)],)
         start = PricedOrder(part.order_price(order), order)
-        best = start
-        for one in carry_on(part, Random(turn.seed), _going(tick), start, TURN_PATIENCE, heats, turn.number):
-            best = one
-        return TurnAnswer([numbers[i] for i in best.order])
+        rounds = turn.number if len(turn.region) <= MAX_OFTEN_ANNEALED_INTERMEDIATES else 0
+        *_, best = carry_on(part, Random(turn.seed), _going(tick), start, TURN_PATIENCE, heats, rounds)
+        return TurnAnswer([numbers[i] for i in best.order], start.price - best.price)
 
     def prove(self, turn: Turn, tick: Callable[[], None]) -> TurnAnswer:
         """Raise the bound, of large graphs by quick means first, then by the exact search where it stopped.
@@ -101,16 +111,17 @@ class Member:
         if not self._bound and not (self._searchable and len(self.work.middle) <= MAX_GROUP_BOUND_INTERMEDIATES):
             self._bound = quick_bound(self.work, tick)
         if not self._searchable:
-            return TurnAnswer(None, self._bound, True)
+            return TurnAnswer(None, bound=self._bound, done=True)
         core = self._core = self._core or EliminationCore(self.problem.graph, self.problem.cost)
         with suppress(SearchStopped):
             if self._exact is None:
                 self._exact = ExactSearch(core, tick=tick)
-            self._exact.run(None if turn.upper is None else turn.upper - core.fixed, tick)
+            upper = None if turn.upper is None else turn.upper - core.fixed
+            self._exact.run(upper, tick, STEPS_TO_DOUBLE * FINER_STEPS**turn.number)
         if self._exact is None:
-            return TurnAnswer(None, self._bound)
+            return TurnAnswer(None, bound=self._bound)
         self._bound = max(self._bound, self._exact.bound + core.least_fixed)
-        return TurnAnswer(self._exact.order, self._bound, self._exact.order is not None)
+        return TurnAnswer(self._exact.order, bound=self._bound, done=self._exact.order is not None)
 
     @property
     def _searchable(self) -> bool:
