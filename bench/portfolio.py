@@ -1,8 +1,9 @@
 """A portfolio of four searches against one search of the same seconds: `python -m bench.portfolio`.
 
 Cost and bound of both on stored random graphs. The team is this process and three workers. By default these are
-processes, each with one thread, and the seconds are those of the wall, which says something on a machine with a core for each. With `--cpu` the members of the
-team take turns in this process, and a second is a second of its processor: the same search, whatever else runs.
+processes, each with one thread, and the seconds are those of the wall, which says something on a machine with a core
+for each. With `--cpu` the members of the team take turns in this process, and a second is a second of its processor:
+the same search, whatever else runs.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ def test_the_processor_clock_counts_a_round_once(capsys: pytest.CaptureFixture[s
         before = time()
         time.put(before + 5)
         assert 5 <= time() - before < 6
-    assert main(["--cpu", "--seconds", "0.3", "--graphs", "1"]) == 0
+    assert main(["--cpu", "--seconds", "0.3", "--graphs", "degree_100_block"]) == 0
     out = capsys.readouterr().out
     assert "degree_100_block" in out
     assert "cost: better on" in out
