@@ -153,7 +153,7 @@ class _Team:
     def run(self, leading: Solver) -> Outcome:
         """Lead, then play rounds until the limits are reached, or the bound meets the price."""
         self._hand_out()
-        own = self.search.stage(leading.name)
+        own, self.search.solver = self.search.stage(leading.name), TeamSolver.name
         own.progress = partial(self._look, own)
         led = leading.solve(self.problem, own)
         if led.bound.within is not None:
