@@ -267,6 +267,7 @@ class _Team:
     ) -> _HandedOut:
         """A turn within the limits, handed to a member; the leader has the first seed."""
         search = self.search
+        seconds = max(0.0, seconds)
         nodes = None if search.nodes is None else max(1, search.nodes // ROUNDS_OF_NODES)
         seed = search.seed + 1 + member + self.number * self.crew.members
         number = self.finer if way == "prove" else self.number
