@@ -16,10 +16,15 @@ from typing import Any
 
 import pytest
 
+from chainplan.costs.timed import TimedCost
 from chainplan.planner import plan
 from chainplan.plans.accumulations import Accumulation, accumulated, decided_once
+from chainplan.plans.bound import Status
+from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import check
+from chainplan.plans.reorder import peak_floor, reordered
 from chainplan.plans.replay import replay
+from chainplan.plans.steps import Multiply
 from chainplan.plans.sweep_colours import BlockColours, colours_of_pattern
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
@@ -33,6 +38,7 @@ from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.structures import Block
 from chainplan.tradeoff import pareto
 from chainplan_cli.main import main
+from generators.chains import pattern_chain
 from generators.graphs import complete, wide
 from generators.matrix_free import patterned
 from tests.problems import chain_problem, random_problem
@@ -143,6 +149,44 @@ def test_a_search_ends_when_its_time_is_up(name: str, solver: str, seconds: list
     result = plan(GRAPHS[name](), solver, budget=1.0)
     assert result.plan is not None
     assert result.seconds < 2.5
+
+
+def test_nothing_more_is_priced_by_the_objective_once_time_is_up(
+    seconds: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    products = count()
+
+    def counted(self: TimedCost, left: Block, right: Block, result: Block | None = None) -> int:
+        next(products)
+        return multiply(self, left, right, result)
+
+    multiply = TimedCost.multiply
+    monkeypatch.setattr(TimedCost, "multiply", counted)
+    seconds[0] = 100.0
+    result = plan(complete(20, True), budget=1.0, objective="weighted")
+    assert result.plan is not None
+    assert next(products) == sum(isinstance(step, Multiply) for step in result.plan.steps) > 200
+
+
+def test_no_second_plan_is_put_in_order_once_time_is_up(seconds: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    ordered = count()
+
+    def counted(*args: Any) -> Candidate:
+        next(ordered)
+        return reordered(*args)
+
+    for module in ("dag.memory_limit", "choosing.stages"):
+        monkeypatch.setattr(f"chainplan.solvers.{module}.reordered", counted)
+    seconds[0] = 100.0
+    problem = complete(20, True)
+    result = plan(replace(problem, memory=2 * peak_floor(problem.graph)), budget=1.0)
+    assert result.status is Status.BUDGET
+    assert next(ordered) == 1
+
+
+def test_products_of_listed_patterns_count_as_more_work() -> None:
+    graph = pattern_chain(3, 20, (4, 4)).graph
+    assert WorkGraph(graph).effort > 10 * WorkGraph(chain_problem([3, 9, 2, 8]).graph).effort
 
 
 @pytest.mark.parametrize("step", [1.0, 0.1])

@@ -28,10 +28,10 @@ from chainplan.problem.problem import Problem
 from chainplan.programs.stepwise import Stepwise
 from chainplan.report.explain.reasons import reasons
 from chainplan.report.explain.wording import worded
-from chainplan.solvers.auto import MAX_COMPARED_STEPS
 from chainplan.solvers.chain.compressed_intervals import ChainSweeps
 from chainplan.solvers.checkpoint import forward_steps
 from chainplan.solvers.checkpoint.solver import ChainRecomputeSolver
+from chainplan.solvers.choosing.chains import MAX_COMPARED_STEPS
 from chainplan.solvers.search.search import Search, SearchStopped
 from chainplan.tradeoff import pareto
 from chainplan.validation.reference import reference_jacobian

@@ -26,7 +26,7 @@ from chainplan.plans.schedule import check_schedule, held
 from chainplan.plans.steps import Plan, Planned, plan_of
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem, problem_of
-from chainplan.solvers.auto import in_order
+from chainplan.solvers.choosing.stages import in_order
 from chainplan.solvers.registry import SOLVERS
 from chainplan.solvers.schedule.best import DEFAULT_SCHEDULE_SECONDS, best_schedule
 from chainplan.solvers.search.search import Search, SearchProgress, SearchStopped

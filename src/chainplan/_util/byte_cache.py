@@ -16,7 +16,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
-MAX_CACHED_BYTES = 64_000_000
+MAX_CACHED_BYTES = 160_000_000
 """Bytes that all entries may take together."""
 BYTES_PER_CACHE_ENTRY = 1000
 """Bytes that an entry takes besides its value, for its key and Python's own overhead."""

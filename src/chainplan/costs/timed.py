@@ -77,6 +77,10 @@ class TimedCost:
         return price(self.rates, product_parts(left, right, made, self.rates))
 
     def add(self, left: Block, right: Block) -> int:
+        if type(left.structure) is type(right.structure) is Dense:
+            once, by_entry = self.rates["add"]
+            total = once + by_entry * left.rows * left.cols
+            return (total + FEMTOSECONDS_PER_NANOSECOND // 2) // FEMTOSECONDS_PER_NANOSECOND
         return price(self.rates, sum_parts(left, right, left.plus(right)))
 
     def accumulate(self, elemental: Elemental, mode: Mode) -> int:

@@ -45,7 +45,9 @@ class LocalSearchSolver(Solver):
 
 def _orders(problem: Problem, search: Search, work: WorkGraph) -> Iterator[PricedOrder]:
     """The greedy orders, then better and better ones; in between a bound is proven if the search has none above 0."""
-    yield from by_all_keys(work, search.going, search.greedy)
+    yield from by_all_keys(work, search.going, search.greedy, surely=search.best is None)
+    if not any(search.greedy.values()):
+        return
     if not search.bound.value and counts_fma(problem.cost):
         bound = quick_bound(work, search.stage(LocalSearchSolver.name, BOUND_SHARE).tick)
         search.prove(Bound(bound, after_accumulation(problem.graph, "vertex elimination")))

@@ -60,11 +60,13 @@ class DagMemorySolver(Solver):
             )
             return Outcome(Status.INFEASIBLE, note=said)
         best, tried = _BestWithinLimit(problem.memory, problem.cost, search), set[tuple[int, ...]]()
-        for mode in Mode:
+        for turn, mode in enumerate(Mode):
+            if turn and not search.in_time():
+                break
             recorder = Recorder(problem.graph)
             best.offer(recorder.plan(sweep(problem.graph, recorder, mode)))
         orders = dict[int, list[int]]()
-        for candidate in _orders(problem, search):
+        for candidate in _orders(problem, search) if search.in_time() else ():
             key = tuple(candidate.order)
             if key not in tried and (best.fits is None or candidate.price < best.fits.price):
                 tried.add(key)
@@ -101,7 +103,8 @@ class _BestWithinLimit:
 def _orders(problem: Problem, search: Search) -> Iterator[PricedOrder]:
     """Greedy orders by all keys, then those that let least grow, then those by blurred keys."""
     work = WorkGraph(problem.graph, None, problem.cost)
-    yield from sorted(by_all_keys(work, search.going, search.greedy), key=lambda candidate: candidate.price)
+    candidates = by_all_keys(work, search.going, search.greedy, surely=False)
+    yield from sorted(candidates, key=lambda candidate: candidate.price)
     for ties in ("low", "high"):
         candidate = greedy(work.copy(), _GROWTH_KEY, ranks(work, ties), None, search.going)
         if candidate is not None:
@@ -123,11 +126,11 @@ def _move_vertices(problem: Problem, best: _BestWithinLimit, order: list[int], s
     """Move single vertices of an order until a plan fits or no tries are left; a move that raises no peak stays."""
     rng, now = Random(search.seed), best.least
     for _ in range(MAX_VERTEX_MOVES if len(order) > 1 else 0):
+        if best.fits is not None or not search.going():
+            return
         other = list(order)
         vertex = other.pop(rng.randrange(len(other)))
         other.insert(rng.randrange(len(other) + 1), vertex)
         peak = best.offer(order_plan(problem.graph, other))
         if peak <= now:
             order, now = other, peak
-        if best.fits is not None or not search.going():
-            return

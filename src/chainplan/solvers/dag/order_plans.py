@@ -25,7 +25,7 @@ from chainplan.solvers.elimination.edge_prices import accumulation
 from chainplan.solvers.elimination.elimination_graph import WorkGraph, order_plan
 from chainplan.solvers.elimination.greedy import PricedOrder
 from chainplan.solvers.elimination.propagation_graph import propagation_plan
-from chainplan.solvers.search.search import Search
+from chainplan.solvers.search.search import Search, SearchStopped
 
 WRITING_PER_EDGE = 2.5
 """How much longer a step takes to be written, replayed and proven than an edge takes when the work graph is made."""
@@ -35,6 +35,11 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
     """The plan of the cheapest of some orders of a work graph; the best so far is offered to the search as they come.
 
     The search ends early enough to write that plan down, to replay it and to prove it right.
+
+    Raises
+    ------
+    SearchStopped
+        Where the time ends before there is an order, because the search has a plan already.
     """
     work, each = timed_work(problem, search)
     best, fixed = cast("PricedOrder | None", None), work.fixed_price
@@ -45,7 +50,8 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
             search.writing = WRITING_PER_EDGE * each * steps_of(work, candidate)
         if best.price + fixed.least <= search.bound.value:
             break
-    assert best is not None, "there is an order of elimination for every graph"
+    if best is None:
+        raise SearchStopped
     cheapest = _candidate(problem, best)
     bound = search.bound.below(cheapest.price) if search.bound.value else NO_BOUND
     return Outcome(Status.FEASIBLE, cheapest, bound)

@@ -18,6 +18,7 @@ from chainplan.problem.cost import FMA, CostModel
 from chainplan.problem.graph import Graph
 from chainplan.solvers.elimination.edge_prices import FixedPrice
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
+from chainplan.solvers.search.search import WorkWatcher, unwatched
 from chainplan.structures import Block
 
 
@@ -62,36 +63,41 @@ class EliminationCore:
         targets = _reach(self.succ, v, inside)
         return sources, targets & (~inside | self.kept)
 
-    def price_last(self, v: int, inside: int) -> int:
-        """The price of eliminating v when the rest of the set `inside`, which holds v, has been eliminated."""
+    def price_last(self, v: int, inside: int, look: WorkWatcher = unwatched) -> int:
+        """The price of eliminating v when the rest of the set `inside`, which holds v, has been eliminated.
+
+        `look` is told of the products of structured blocks that this takes.
+        """
         sources, targets = self.around(v, inside)
         kept = bool(self.kept >> v & 1)
         if self.dense:
             return self.prices.weighed(self.size[v], self.weight(sources), self.weight(targets), kept)
-        ins = self._paths_into(v, inside)
-        outs = self._paths_out_of(v, inside)
+        ins = self._paths_into(v, inside, look)
+        outs = self._paths_out_of(v, inside, look)
         return self.prices.of_blocks([ins[p] for p in members(sources)], [outs[s] for s in members(targets)], kept)
 
-    def _paths_into(self, v: int, inside: int) -> dict[int, Block]:
+    def _paths_into(self, v: int, inside: int, look: WorkWatcher) -> dict[int, Block]:
         """The block from each vertex to v, summed over the paths whose inner vertices lie in `inside`."""
         blocks: dict[int, Block] = {}
         through = _reach(self.pred, v, inside)
         for u in reversed(list(members(through))):
             block = self.block.get((u, v))
             for t in members(self.succ[u] & through & inside):
+                look(self.work.effort)
                 product = blocks[t].times(self.block[u, t])
                 block = product if block is None else block.plus(product)
             assert block is not None
             blocks[u] = block
         return blocks
 
-    def _paths_out_of(self, v: int, inside: int) -> dict[int, Block]:
+    def _paths_out_of(self, v: int, inside: int, look: WorkWatcher) -> dict[int, Block]:
         """The block from v to each vertex, summed over the paths whose inner vertices lie in `inside`."""
         blocks: dict[int, Block] = {}
         through = _reach(self.succ, v, inside)
         for u in members(through):
             block = self.block.get((v, u))
             for t in members(self.pred[u] & through & inside):
+                look(self.work.effort)
                 product = self.block[t, u].times(blocks[t])
                 block = product if block is None else block.plus(product)
             assert block is not None

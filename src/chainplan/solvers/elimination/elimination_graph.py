@@ -31,6 +31,8 @@ from chainplan.structures import Block, Dense, OnDiagonal
 
 WORK_PER_STRUCTURED_PRODUCT = 10
 """Work that pricing or making one structured product counts as; a dense one counts as 1."""
+WORK_PER_LISTED_PRODUCT = 500
+"""The same where a pattern is listed, whose product is worked out entry by entry."""
 
 
 class WorkEdge:
@@ -80,6 +82,7 @@ class WorkGraph:
         self.classed = self.dense or all(
             isinstance(edge.block.structure, Dense | OnDiagonal) for edges in self.out for edge in edges.values()
         )
+        self.lists = any(edge.block.structure.name == "sparse" for edges in self.out for edge in edges.values())
         self.scalar = all(size == 1 for size in self.size)
         self.bare = self.dense and recorder is None
 
@@ -120,7 +123,9 @@ class WorkGraph:
     @property
     def effort(self) -> int:
         """The work that one product counts as."""
-        return 1 if self.dense else WORK_PER_STRUCTURED_PRODUCT
+        if self.dense:
+            return 1
+        return WORK_PER_LISTED_PRODUCT if self.lists else WORK_PER_STRUCTURED_PRODUCT
 
     @property
     def grows(self) -> bool:

@@ -176,17 +176,22 @@ def useful_keys(work: WorkGraph) -> dict[str, GreedyKey]:
 
 
 def by_all_keys(
-    work: WorkGraph, going: Callable[[], bool] = always, known: dict[str, tuple[int, list[int]] | None] | None = None
+    work: WorkGraph,
+    going: Callable[[], bool] = always,
+    known: dict[str, tuple[int, list[int]] | None] | None = None,
+    *,
+    surely: bool = True,
 ) -> Iterator[PricedOrder]:
     """Greedy orders by every useful key with both ties, forward order first.
 
-    An order is given up once it is dearer than twice the best or, on huge graphs, no cheaper than the best. Forward
-    order is priced in any case.
+    An order is given up once it is dearer than twice the best or, on huge graphs, no cheaper than the best.
 
     Parameters
     ----------
     known : dict[str, tuple[int, list[int]] | None] | None
         The orders that earlier calls gave, by name, None for one that was given up; new ones are added.
+    surely : bool
+        Whether forward order is priced in any case, so that there is a plan; else there may be no order at all.
     """
     known = {} if known is None else known
     best: int | None = None
@@ -194,13 +199,14 @@ def by_all_keys(
     rank = dict[str, list[int]]()
     for name, key, ties in _turns(work):
         if name not in known:
-            if best is not None and not going():
+            asked = always if surely and best is None else going
+            if not asked():
                 return
             if not key.fixed and ties not in rank:
                 rank[ties] = ranks(work, ties)
-            limits = (None if best is None else max(spare * best, best), always if best is None else going)
-            attempt = greedy(work.copy(), key, range(len(work.size)) if key.fixed else rank[ties], *limits)
-            if attempt is None and not going():
+            most = None if best is None else max(spare * best, best)
+            attempt = greedy(work.copy(), key, range(len(work.size)) if key.fixed else rank[ties], most, asked)
+            if attempt is None and not asked():
                 return
             known[name] = None if attempt is None else (attempt.price, attempt.order)
         order = known[name]

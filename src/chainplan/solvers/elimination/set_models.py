@@ -68,7 +68,7 @@ class StructuredSetModel:
 
     def _price(self, v: int, inside: int) -> int:
         self._look(WORK_PER_PRICED_VERTEX * len(self.core.size))
-        return self.core.price_last(v, inside)
+        return self.core.price_last(v, inside, self._look)
 
     def parts(self, mask: int) -> list[int]:
         return list(self.core.components(mask))
