@@ -18,10 +18,10 @@ from chainplan.plans.result import Outcome
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products
-from chainplan.solvers import auto
 from chainplan.solvers.chain import shared_sets, shared_words
 from chainplan.solvers.chain.addition_chains import addition_chain, binary_chain
 from chainplan.solvers.chain.equal_powers import EqualPowers, letters_of, repetitions
+from chainplan.solvers.choosing import other_uses
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver
 from chainplan.values.draw import draw
@@ -152,13 +152,13 @@ def test_repetitions_do_not_overlap_and_repeat() -> None:
 
 
 def test_products_write_no_baseline_that_costs_more_or_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, names = auto._run_stage, list[str]()
+    run, names = other_uses.run_stage, list[str]()
 
     def recorded(solver: Solver, *rest: Any) -> Outcome:
         names.append(solver.name)
         return run(solver, *rest)
 
-    monkeypatch.setattr(auto, "_run_stage", recorded)
+    monkeypatch.setattr(other_uses, "run_stage", recorded)
     problem = replace(dense("A" * 8, n=2), products=Products(3))
     baselines = {"free", "forward", "reverse"}
     in_time = auto.AutoSolver().solve(problem, Search())

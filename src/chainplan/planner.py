@@ -20,7 +20,7 @@ from chainplan.plans.bound import NO_BOUND, Bound, Status
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import prove
 from chainplan.plans.factored import on_graph, with_factors, without_factors
-from chainplan.plans.product_orders import baseline_plan, baseline_price, baselines_for
+from chainplan.plans.product_orders import baseline_plan, baseline_price, baselines_for, priced_by_edges
 from chainplan.plans.result import Outcome, Result
 from chainplan.plans.schedule import check_schedule, held
 from chainplan.plans.steps import Plan, Planned, plan_of
@@ -366,13 +366,16 @@ def _rescue(problem: Problem, search: Search, why: str) -> Outcome:
 
 
 def _at_hand(problem: Problem, search: Search) -> Iterator[tuple[str, Candidate]]:
-    """What the search has offered, then forward and reverse order, written down where they may be the better ones."""
+    """What the search has offered, then forward and reverse order, written down where they may be the better ones.
+
+    Once time is up these two are priced only where that is quick, or where there is nothing else.
+    """
     enough = None
     if search.incumbent is not None:
         known = Candidate(search.incumbent, problem.cost)
         yield _maker(known.plan, search, search.solver), known
         enough = known.price if known.fits(problem.memory) else None
-    if problem.recompute:
+    if problem.recompute or (enough is not None and not search.in_time() and not priced_by_edges(problem)):
         return
     for name in baselines_for(problem):
         if enough is None or baseline_price(problem, name, problem.cost) < enough:

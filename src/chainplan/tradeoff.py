@@ -2,7 +2,8 @@
 
 With recomputation the fronts of `solvers.checkpoint` hold all points at once. Without it the chain is solved under one
 limit after another, first without a limit and then below the peak of the last plan, until no plan is left. Each solve
-is exact, so that no point is missed. A search that is stopped keeps the points that it has proven.
+is exact, so that no point is missed, and all share the moves of the chain. A search that is stopped keeps the points
+that it has proven.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from chainplan.plans.steps import Plan
 from chainplan.problem.cost import FMA
 from chainplan.problem.problem import Problem, problem_of
 from chainplan.solvers.chain.interval_dp import ChainDpSolver
-from chainplan.solvers.chain.memory_limit import ChainMemorySolver
+from chainplan.solvers.chain.memory_limit import ChainMemorySolver, LimitedChain
 from chainplan.solvers.checkpoint.solver import ChainRecomputeSolver, ExactFronts
 from chainplan.solvers.checkpoint.writer import write
 from chainplan.solvers.search.search import Search, SearchProgress, SearchStopped
@@ -137,15 +138,16 @@ def _descending(problem: Problem, search: Search, within: set[str], doubts: set[
     """Yield the points of the front by falling memory; note the class of plans, and what is in doubt."""
     limit = problem.memory
     without = _without_limit(problem, search)
+    chain = LimitedChain(problem.graph, search)
     while True:
         outcome = without
         if outcome.candidate is None or not outcome.candidate.fits(limit):
-            outcome = ChainMemorySolver().solve(replace(problem, memory=limit), search)
+            outcome = chain.solve(replace(problem, memory=limit), smallest=False)
         doubts |= {outcome.status} - {Status.OPTIMAL, Status.INFEASIBLE}
         if outcome.candidate is None:
             return
         within.add(outcome.bound.within or "bracketings")
-        point = _least_memory(problem, _checked(problem, outcome.candidate, outcome.bound.value), search)
+        point = _least_memory(problem, _checked(problem, outcome.candidate, outcome.bound.value), chain)
         yield point
         if point.memory == 0:
             return
@@ -163,12 +165,12 @@ def _without_limit(problem: Problem, search: Search) -> Outcome:
     return replace(outcome, candidate=reordered(outcome.candidate, going=search.in_time))
 
 
-def _least_memory(problem: Problem, best: Tradeoff, search: Search) -> Tradeoff:
+def _least_memory(problem: Problem, best: Tradeoff, chain: LimitedChain) -> Tradeoff:
     """Find the plan of least memory among those of this price, by bisection of the limit."""
     low, high = min(peak_floor(problem.graph), best.memory), best.memory
     while low < high:
         middle = (low + high) // 2
-        outcome = ChainMemorySolver().solve(replace(problem, memory=middle), search)
+        outcome = chain.solve(replace(problem, memory=middle), smallest=False)
         point = None if outcome.candidate is None else _checked(problem, outcome.candidate, outcome.bound.value)
         if point is not None and point.fma == best.fma:
             best, high = point, point.memory

@@ -131,13 +131,18 @@ class Pricer:
         return left.plus(right)
 
 
+def counted_by_edges(graph: Graph, cost: CostModel) -> bool:
+    """Say whether the sizes of the starts that reach each vertex give the price: in fma, where blocks are dense."""
+    return cost is FMA and all(type(e.block.structure) is Dense for e in graph.useful)
+
+
 def order_price(graph: Graph, mode: Mode, cost: CostModel = FMA) -> int:
     """Price forward (tangent) or reverse (adjoint) order, the baselines of every report.
 
     Where all blocks are dense, only the sizes of the starts that reach each vertex matter, and O(edges) operations on
     sets of starts suffice. Otherwise the walk is made, product by product.
     """
-    if cost is FMA and all(type(e.block.structure) is Dense for e in graph.useful):
+    if counted_by_edges(graph, cost):
         return _dense_price(graph, mode)
     pricer = Pricer(graph, cost)
     sweep(graph, pricer, mode)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from chainplan.plans.forward_reverse import AlgebraBlock, PlanAlgebra, Pricer, order_price, sweep
+from chainplan.plans.forward_reverse import AlgebraBlock, PlanAlgebra, Pricer, counted_by_edges, order_price, sweep
 from chainplan.plans.recorder import Recorder
 from chainplan.plans.replay import replay
 from chainplan.plans.second_bracketings import baseline_bracketing
@@ -57,6 +57,22 @@ def baselines_for(problem: Problem) -> tuple[str, ...]:
     if problem.products is None:
         return BASELINES[:2]
     return BASELINES if problem.second is None else (*BASELINES, "late")
+
+
+def priced_by_edges(problem: Problem) -> bool:
+    """Return whether `baseline_price` takes O(edges): of first derivatives in fma where all blocks are dense.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
+    return problem.second is None and counted_by_edges(problem.graph, problem.cost)
 
 
 def baseline_price(problem: Problem, name: str, cost: CostModel = FMA) -> int:

@@ -147,7 +147,7 @@ def swept(root: BlockNumber, derive: Callable[[BlockNumber], Derivation]) -> Ite
 
 
 def nothing_fits(problem: Problem, needs: int | None) -> Outcome:
-    """The outcome where no bracketing keeps the limit and `needs` is enough for one.
+    """The outcome where no bracketing keeps the limit and `needs`, if it is known, is enough for one.
 
     Where elementals are equal, plans that read one block for several of them may hold less.
     """
@@ -158,7 +158,6 @@ def nothing_fits(problem: Problem, needs: int | None) -> Outcome:
     if floor > problem.memory:
         note = f"no plan holds fewer than {floor:,} elements at once; limits.memory is {problem.memory:,}. Raise it."
         return Outcome(Status.INFEASIBLE, note=note)
-    note = (
-        f"no plan keeps the limit without sharing products of equal Jacobians; {needs:,} elements are enough. Raise it."
-    )
+    enough = "" if needs is None else f"; {needs:,} elements are enough"
+    note = f"no plan keeps the limit without sharing products of equal Jacobians{enough}. Raise it."
     return Outcome(Status.BUDGET, note=note)

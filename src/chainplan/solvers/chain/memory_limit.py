@@ -63,21 +63,44 @@ class ChainMemorySolver(Solver):
         return not_fma(problem) or not_a_chain(problem, MAX_LIMITED_CHAIN_LENGTH)
 
     def solve(self, problem: Problem, search: Search) -> Outcome:
-        graph, sweeps = problem.graph, ChainSweeps(problem.graph.chain, FMA, search)
+        return LimitedChain(problem.graph, search).solve(problem)
+
+
+class LimitedChain:
+    """A chain that is searched under one limit after another; its sweeps are coloured, and its moves listed, once."""
+
+    def __init__(self, graph: Graph, search: Search) -> None:
+        self._graph, self._search = graph, search
+        self._sweeps = ChainSweeps(graph.chain, FMA, search)
+        self._list_moves()
+
+    def _list_moves(self) -> None:
+        """List the moves by the sweeps known, and those of the bound where no colours are known to be the fewest."""
+        self._table = self._floor = MoveTable(self._graph, self._search, self._sweeps.every)
+        if self._sweeps.any:
+            floor = MoveTable(self._graph, self._search, self._sweeps.fewest)
+            self._floor = self._table if floor.no_better(self._table) else floor
+
+    def solve(self, problem: Problem, smallest: bool = True) -> Outcome:
+        """The cheapest plan under the limit of a problem with this graph.
+
+        Where there is none, `smallest` says whether the smallest limit that works is searched for.
+        """
         while True:
-            table = MoveTable(graph, search, sweeps.every)
-            attempt = _SearchUnderLimit(table, problem.memory)
-            best = attempt.run(search)
+            attempt = _SearchUnderLimit(self._table, problem.memory)
+            best = attempt.run(self._search)
             if best is not None:
-                search.offer(_write(graph, best.profile), best.cost)
-            floor = MoveTable(graph, search, sweeps.fewest) if sweeps.any else table
-            low = best if floor.no_better(table) else _SearchUnderLimit(floor, problem.memory).run(search)
+                self._search.offer(_write(self._graph, best.profile), best.cost)
+            same = self._floor is self._table
+            low = best if same else _SearchUnderLimit(self._floor, problem.memory).run(self._search)
             reached = best is not None and low is not None and low.cost == best.cost
-            if low is None or reached or not sweeps.closer(m.sweep for m in steps_of(low.profile) if m.sweep):
+            if low is None or reached or not self._sweeps.closer(m.sweep for m in steps_of(low.profile) if m.sweep):
                 break
+            self._list_moves()
         if best is not None and low is not None:
-            return bounded(Candidate(_write(graph, best.profile), FMA), best.cost, Bound(low.cost, sweeps.moves))
-        needs = _smallest(table, min(attempt.refused), search)
+            candidate = Candidate(_write(self._graph, best.profile), FMA)
+            return bounded(candidate, best.cost, Bound(low.cost, self._sweeps.moves))
+        needs = _smallest(self._table, min(attempt.refused), self._search) if smallest else None
         if low is None:
             return nothing_fits(problem, needs)
         note = (

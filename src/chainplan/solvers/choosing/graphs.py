@@ -47,11 +47,13 @@ MEMORY_LIMIT_SHARE = 0.3
 HOPELESS_GAP = 0.5
 """Gap after the first stage above which no more time goes into a proof: local search gets all that is left."""
 LARGE_SEARCH_SHARE = 0.75
-"""Share of the budget that local search gets on a graph that is too large for a proof; the rest goes into the bound."""
+"""Share of the budget that local search gets on a large graph; the rest goes into the bound."""
+LARGE_PROOF_SHARE = 0.1
+"""Share of the budget for the exact search of a large graph, where the quick bound takes more than its own share."""
 QUICK_BOUND_SHARE = 0.1
 """Share of the budget that the bound of such a graph may take before the search, which ends where a plan reaches it."""
 MAX_PROVABLE_INTERMEDIATES = 120
-"""Intermediate vertices above which no proof is tried."""
+"""Intermediate vertices above which local search comes before the exact one."""
 
 
 def solve_graph(problem: Problem, search: Search, auto: Solver) -> Outcome:
@@ -129,7 +131,10 @@ def _in_own_class(outcome: Outcome, problem: Problem) -> Outcome:
 
 
 def _run_on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
-    """Local search after a bound; where the better bound took more than its share, it comes once more at the end."""
+    """Local search after a bound, and the exact search, whose bound is often the best, with what is left.
+
+    Where the quick bound took more than its share, it comes once more at the end.
+    """
     (work, _), within = timed_work(problem, search), after_accumulation(problem.graph, "vertex elimination")
     search.prove(Bound(path_bound(work), within))
     first = search.stage("auto", QUICK_BOUND_SHARE)
@@ -137,5 +142,10 @@ def _run_on_large(problem: Problem, search: Search) -> Iterator[Outcome]:
     whole = first.going()
     outcome = run_stage(LocalSearchSolver(), problem, search, LARGE_SEARCH_SHARE)
     yield outcome
+    if settled(outcome, problem, search) or not search.in_time():
+        return
+    if DagExactSolver().refuses(problem) is None:
+        outcome = run_stage(DagExactSolver(), problem, search, 1.0 if whole else LARGE_PROOF_SHARE)
+        yield outcome
     if not whole and not settled(outcome, problem, search) and search.in_time():
         search.prove(Bound(quick_bound(work, search.tick), within))

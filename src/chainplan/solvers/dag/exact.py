@@ -6,6 +6,7 @@ when the budget runs out, the bound proven until then is returned. The search is
 
 from __future__ import annotations
 
+from functools import partial
 from typing import final
 
 from chainplan.plans.bound import Bound, Status
@@ -58,10 +59,17 @@ class DagExactSolver(Solver):
         model, within = problem.cost, after_accumulation(problem.graph, "vertex elimination")
         core = EliminationCore(problem.graph, model)
         cost, order, _ = best_of_keys(problem.graph, search.going, search.greedy, model)
-        plan = order_plan(problem.graph, order)
-        if search.best is not None and search.best < core.fixed + cost and problem.graph.explicit:
-            plan, cost = search.incumbent or plan, search.best - core.fixed
-        search.offer(plan, core.fixed + cost)
+        known = search.best is not None and search.best < core.fixed + cost and problem.graph.explicit
+        if known and search.best is not None:
+            cost = search.best - core.fixed
+        else:
+            search.offer(partial(order_plan, problem.graph, order), core.fixed + cost)
+
+        def candidate() -> Candidate:
+            """The best plan so far, which is written once it is asked for."""
+            held = search.incumbent if known else None
+            return Candidate(held or order_plan(problem.graph, order), model)
+
         left = search.unfinished.get(self.name)
         exact = left if isinstance(left, ExactSearch) else None
         try:
@@ -69,8 +77,7 @@ class DagExactSolver(Solver):
                 exact = search.unfinished[self.name] = ExactSearch(core, tick=search.tick)
             if exact.run(cost, search.tick):
                 assert exact.order is not None
-                plan = order_plan(problem.graph, exact.order)
-                cost = exact.bound
+                order, known, cost = exact.order, False, exact.bound
         except (SearchStopped, KeyboardInterrupt) as stop:
             bound = max(path_bound(core.work) - core.least_fixed, 0 if exact is None else exact.bound)
             bound = min(cost, bound)
@@ -80,5 +87,5 @@ class DagExactSolver(Solver):
                 raise
             if bound < cost:
                 note = f"'dag-exact' was out of budget after {search.spent}; the bound is what it had proven."
-                return Outcome(Status.FEASIBLE, Candidate(plan, model), proven, note=note)
-        return bounded(Candidate(plan, model), core.fixed + cost, Bound(core.least_fixed + cost, within))
+                return Outcome(Status.FEASIBLE, candidate(), proven, note=note)
+        return bounded(candidate(), core.fixed + cost, Bound(core.least_fixed + cost, within))

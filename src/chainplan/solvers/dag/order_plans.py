@@ -53,6 +53,7 @@ def cheapest(problem: Problem, search: Search, orders: Callable[[WorkGraph], Ite
     if best is None:
         raise SearchStopped
     cheapest = _candidate(problem, best)
+    search.offer(cheapest.plan, cheapest.price)
     bound = search.bound.below(cheapest.price) if search.bound.value else NO_BOUND
     return Outcome(Status.FEASIBLE, cheapest, bound)
 

@@ -27,6 +27,10 @@ from chainplan.solvers.search.search import paced, unwatched
 
 GROUP_SIZES = (8, 10, 12, 14)
 """Most members of the groups of the bounds: at first, and each time that the search has proven harder."""
+SMALLER_GROUP_SIZES = (2, 3, 4)
+"""The same before the first of them on large sets, where small groups take a moment and give most of the bound."""
+MAX_MEMBERS_FOR_LARGE_GROUPS = 100
+"""Members of a set above which smaller groups come first."""
 MAX_SETS_WITH_CANDIDATES = 3_000_000
 """Sets whose candidates a search remembers, which take some hundred megabytes."""
 VISITS_BEFORE_LARGER_GROUPS = (3000, 10_000, 100_000)
@@ -194,12 +198,16 @@ class SetSearch:
 class GroupedSearch:
     """The search of one connected set, with larger groups each time that it has proven hard."""
 
-    def __init__(self, search: ConnectedSearch) -> None:
+    def __init__(self, search: ConnectedSearch, members: int) -> None:
         self.search, self.level, self.patience = search, 0, 0
+        self._smaller = list(SMALLER_GROUP_SIZES if members > MAX_MEMBERS_FOR_LARGE_GROUPS else ())
         search.bound()
 
     def prepare(self) -> None:
-        """Compute group bounds if they are due."""
+        """Compute group bounds if they are due; where this is stopped, those of smaller groups stay."""
+        while self._smaller and not self.search.solved:
+            self.search.regroup(self._smaller[0])
+            self._smaller.pop(0)
         if self.level < len(GROUP_SIZES) and self.search.visits >= self.patience and not self.search.solved:
             self.search.regroup(GROUP_SIZES[self.level])
             self.patience = (*VISITS_BEFORE_LARGER_GROUPS, -1)[self.level]
@@ -230,7 +238,10 @@ class ExactSearch:
             model = StructuredSetModel(core, net, paced(self._call))
             find = partial(SetSearch, model, tick=self._call)
         room = MAX_SETS_WITH_CANDIDATES
-        self.searches = [GroupedSearch(find(part, room)) for part in self.reduced.net.parts(self.reduced.net.middle)]
+        self.searches = [
+            GroupedSearch(find(part, room), part.bit_count())
+            for part in self.reduced.net.parts(self.reduced.net.middle)
+        ]
 
     def _call(self) -> None:
         """Call the function that the latest caller gave."""

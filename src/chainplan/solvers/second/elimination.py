@@ -57,7 +57,7 @@ class SecondEliminationSolver(Solver):
             best.best, counted = cheapest_order(best.work, best.best, search.tick)
             bound = Bound(best.best[0], SECOND_ELIMINATION) if counted and asked.symmetric else NO_BOUND
         else:
-            for price, order in improved_orders(best.work, best.best, search.seed, search.tick):
+            for price, order in improved_orders(best.work, best.best, search.seed, search.tick, watch=search.watch):
                 best.offered(price, order)
         candidate = Candidate(best.plan(), problem.cost)
         return bounded(candidate, candidate.price, bound)
@@ -73,10 +73,12 @@ class _Way:
         assert problem.second is not None
         self._graph, self._asked, self._formed, self._search = problem.graph, problem.second, formed, search
         self.work = SecondElimination(problem.graph, problem.second, formed=formed)
-        forward = self.work.middle
-        first = [self.offered(priced(self.work, order), order) for order in (forward, forward[::-1])]
-        greedy = greedy_order(self.work, search.tick)
-        self.best = min((*first, self.offered(priced(self.work, greedy), greedy)), key=itemgetter(0))
+        forward, watch = self.work.middle, search.watch
+        first = [self.offered(priced(self.work, forward[::-1]), forward[::-1])]
+        first.append(self.offered(priced(self.work, forward, watch=watch), forward))
+        greedy = greedy_order(self.work, search.tick, watch=watch)
+        first.append(self.offered(priced(self.work, greedy, watch=watch), greedy))
+        self.best = min(first, key=itemgetter(0))
 
     def offered(self, price: int, order: list[str]) -> PricedVertices:
         """Offer an order that is the cheapest so far, and return it."""

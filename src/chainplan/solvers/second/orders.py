@@ -17,6 +17,7 @@ from operator import itemgetter
 from random import Random
 
 from chainplan.plans.second_elimination import SecondElimination
+from chainplan.solvers.search.search import unwatched
 
 MAX_SUBSET_VERTICES = 10
 """Intermediate vertices up to which the sets of them are gone through."""
@@ -35,11 +36,21 @@ StopPrice = Callable[[SecondElimination], int]
 """What it costs to eliminate no more vertices."""
 
 
-def priced(work: SecondElimination, order: Sequence[str], most: float = inf, stop: StopPrice | None = None) -> int:
-    """Return the price of an order, or of so much of it as costs `most` or more; with `stop`, of its best beginning."""
+def priced(
+    work: SecondElimination,
+    order: Sequence[str],
+    most: float = inf,
+    stop: StopPrice | None = None,
+    watch: Callable[[], None] = unwatched,
+) -> int:
+    """Return the price of an order, or of so much of it as costs `most` or more; with `stop`, of its best beginning.
+
+    `watch` is called before every vertex, and what it raises ends the pricing.
+    """
     work = work.copy()
     best = None if stop is None else work.price + stop(work)
     for vertex in order:
+        watch()
         work.eliminate(vertex)
         if work.price >= most:
             break
@@ -59,7 +70,12 @@ def beginning(work: SecondElimination, order: Sequence[str], stop: StopPrice) ->
     return list(order[:length])
 
 
-def greedy_order(work: SecondElimination, tick: Callable[[], None], stop: StopPrice | None = None) -> list[str]:
+def greedy_order(
+    work: SecondElimination,
+    tick: Callable[[], None],
+    stop: StopPrice | None = None,
+    watch: Callable[[], None] = unwatched,
+) -> list[str]:
     """Return the order in which the next vertex is the cheapest one; on large graphs by sizes alone."""
     work, order = work.copy(), list[str]()
     exact = len(work.middle) <= MAX_TRIED_VERTICES
@@ -67,6 +83,7 @@ def greedy_order(work: SecondElimination, tick: Callable[[], None], stop: StopPr
     def next_price(vertex: str) -> int:
         if not exact:
             return work.weight(vertex)
+        watch()
         after = work.copy()
         after.eliminate(vertex)
         return after.price + (0 if stop is None else stop(after))
@@ -86,6 +103,7 @@ def improved_orders(
     seed: int,
     tick: Callable[[], None],
     stop: StopPrice | None = None,
+    watch: Callable[[], None] = unwatched,
 ) -> Iterator[PricedVertices]:
     """Yield ever cheaper orders, each from the one before by moving one vertex to another place."""
     rng, (price, order) = Random(seed), start
@@ -96,7 +114,7 @@ def improved_orders(
         far = rng.randrange(n) if rng.random() < 0.5 else place + rng.randint(-_NEAR_MOVE, _NEAR_MOVE)
         moved = [*order[:place], *order[place + 1 :]]
         moved.insert(max(0, min(n - 1, far)), order[place])
-        found = priced(work, moved, price + 1, stop)
+        found = priced(work, moved, price + 1, stop, watch)
         idle += 1
         if found > price:
             continue
