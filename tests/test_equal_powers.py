@@ -18,10 +18,11 @@ from chainplan.plans.result import Outcome
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
 from chainplan.problem.products import Products
+from chainplan.solvers.auto import AutoSolver
 from chainplan.solvers.chain import shared_sets, shared_words
 from chainplan.solvers.chain.addition_chains import addition_chain, binary_chain
 from chainplan.solvers.chain.equal_powers import EqualPowers, letters_of, repetitions
-from chainplan.solvers.choosing import other_uses
+from chainplan.solvers.choosing import stages
 from chainplan.solvers.search.search import Search
 from chainplan.solvers.search.solver import Solver
 from chainplan.values.draw import draw
@@ -152,23 +153,23 @@ def test_repetitions_do_not_overlap_and_repeat() -> None:
 
 
 def test_products_write_no_baseline_that_costs_more_or_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, names = other_uses.run_stage, list[str]()
+    run, names = stages.run_stage, list[str]()
 
     def recorded(solver: Solver, *rest: Any) -> Outcome:
         names.append(solver.name)
         return run(solver, *rest)
 
-    monkeypatch.setattr(other_uses, "run_stage", recorded)
+    monkeypatch.setattr("chainplan.solvers.choosing.other_uses.run_stage", recorded)
     problem = replace(dense("A" * 8, n=2), products=Products(3))
     baselines = {"free", "forward", "reverse"}
-    in_time = auto.AutoSolver().solve(problem, Search())
+    in_time = AutoSolver().solve(problem, Search())
     assert not baselines & {*names}
-    monkeypatch.setattr(auto, "baseline_price", lambda *problem: 0)
-    auto.AutoSolver().solve(problem, Search())
+    monkeypatch.setattr(stages, "baseline_price", lambda *problem: 0)
+    AutoSolver().solve(problem, Search())
     assert baselines < {*names}
     names.clear()
     monkeypatch.setattr(Search, "in_time", lambda self: False)
-    late = auto.AutoSolver().solve(problem, Search())
+    late = AutoSolver().solve(problem, Search())
     assert names
     assert not baselines & {*names}
     assert in_time.candidate is not None
