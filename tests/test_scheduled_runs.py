@@ -127,6 +127,14 @@ def test_a_cluster_runs_each_step_on_the_worker_of_its_machine() -> None:
                 result, given, backend="dask", scheduler=client, schedule=replace(result.schedule, machines=9)
             )
         run.close()
+        for seed in (10, 15, 20):  # outputs that are given, and steps that are free, are on no machine
+            problem = random_problem(seed)
+            other = chainplan.plan(problem, machines=2, budget=0.1)
+            values = draw(problem.graph, seed, np.int64)
+            _require_equal(
+                chainplan.execute(other, values, backend="dask", scheduler=client, schedule=other.schedule),
+                chainplan.execute(other, values),
+            )
 
 
 def test_schedules_of_other_plans_are_refused() -> None:

@@ -6,8 +6,9 @@ The scheduler sees a graph at once, so that it places each task where what it re
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import cycle
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
@@ -93,15 +94,16 @@ class DaskExecutor(TaskExecutor):
         there = set(self._there())
         return frozenset(i for i, address in enumerate(self._addresses) if address not in there)
 
-    def _assign(self, machines: int) -> None:
-        """Give each machine a worker of its own; one whose worker died gets another, where need be a shared one."""
+    def _assigned(self, machines: Collection[int]) -> list[str]:
+        """A worker for each machine; one whose worker died gets another, where need be a shared one."""
         there = self._there()
         kept = [address if address in there else None for address in self._addresses]
-        kept += [None] * (machines - len(kept))
+        kept += [None] * (1 + max(machines) - len(kept))
         spare = [address for address in there if address not in kept] or there
         if spare:
-            free = iter(spare * machines)
+            free = cycle(spare)
             self._addresses = [next(free) if address is None else address for address in kept]
+        return self._addresses
 
     def notes(self, token: str) -> list[StepNotes]:
         return list(self._client.run(notes_of, token, on_error="ignore").values())
@@ -146,9 +148,10 @@ class DaskExecutor(TaskExecutor):
                 stack.enter_context(annotate(resources=resources.get))
             placed = {key: task.demand.machine for key, task in tasks.items() if task.demand.machine is not None}
             if placed:
-                self._assign(1 + max(placed.values()))
-                workers = {key: [self._addresses[machine]] for key, machine in placed.items()}
-                stack.enter_context(annotate(workers=workers.get))
+                addresses = self._assigned(placed.values())
+                workers = {key: [addresses[placed[key]]] if key in placed else addresses for key in tasks}
+                anywhere = {key: key not in placed for key in tasks}
+                stack.enter_context(annotate(workers=workers.get, allow_other_workers=anywhere.get))
             futures: list[TaskHandle] = self._client.get(graph, list(wanted), sync=False)
         return futures
 
