@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import chainplan
-from bench.cluster_modules import seconds_of
+from bench.cluster_modules import bare, seconds_of
 from bench.cluster_processes import processes
 from chainplan.values.draw import draw
 
@@ -98,7 +98,10 @@ def main() -> None:
             f"400 columns at 10 ms: {declared:.2f} s where that is declared, {learned[0]:.2f} s and then "
             f"{learned[1]:.2f} s where it is learned\n"
         )
-        sys.stdout.write(f"thirty blocks of 50 x 50, a later run: {repeated(client):.1f} ms\n")
+        later, alone = repeated(client), median(bare(client, 1) for _ in range(REPEATED_RUNS))
+        sys.stdout.write(
+            f"thirty blocks of 50 x 50, a later run: {later:.1f} ms; two tasks of bare Dask take {alone:.1f} ms\n"
+        )
 
 
 if __name__ == "__main__":
