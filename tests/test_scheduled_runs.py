@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import chainplan
-from chainplan.distributed.executors.pool import PoolExecutor
+from chainplan.distributed.executors import pool
+from chainplan.distributed.executors.base import SentTask, TaskDemand
 from chainplan.distributed.fuse import grouped
 from chainplan.distributed.scheduled import require_enough, scheduled_tasks
 from chainplan.errors import ArgumentError, ExecutionError
@@ -42,26 +43,55 @@ def _require_equal(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
         assert np.array_equal(found[pair], expected[pair])
 
 
+class _HeldPool(Executor):
+    """A pool that holds what it is asked to do until it is told to go on."""
+
+    _max_workers = 4
+
+    def __init__(self) -> None:
+        self.held: dict[str, Future[Any]] = {}
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        *_, name = args
+        self.held[name] = Future()
+        return self.held[name]
+
+
+def test_one_step_at_a_time_runs_on_each_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those that are ready the one of the highest rank; one that failed makes room as well."""
+    monkeypatch.setattr(pool, "SECONDS_PER_LOOK", 0.0)
+    held = _HeldPool()
+    executor = pool.PoolExecutor(held, 4)
+    executor.place("token", chainplan.plan(chainplan.chain([2, 2])).plan)  # type: ignore[arg-type]
+    machines = {"a": 0, "b": 0, "c": 0, "d": 1, "e": None}
+    ranks = {"a": 3, "b": 1, "c": 2, "d": 0, "e": 0}
+    tasks = {
+        (name, "run", 0): SentTask("token", print, (name,), ranks[name], TaskDemand(machine=machine))
+        for name, machine in machines.items()
+    }
+    handles = executor.send(tasks, list(tasks))
+    steps = executor.completed(handles)
+    for done, running in (((), "ade"), (("a", "d"), "ace"), (("c",), "abce"), (("b", "e"), "abcde")):
+        for name in done:
+            if name == "c":
+                held.held[name].set_exception(ZeroDivisionError())
+            else:
+                held.held[name].set_result(name)
+        for _ in range(4):
+            next(steps)
+        assert set(held.held) == set(running) | {"d"}
+    assert {handle.key[0]: handle.status for handle in handles} == {
+        n: "error" if n == "c" else "finished" for n in "abcde"
+    }
+
+
 @pytest.mark.parametrize("seed", range(10, 30))
-def test_one_step_at_a_time_runs_on_each_machine(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plans_make_the_same_integers_by_their_schedules(seed: int) -> None:
     problem = random_problem(seed)
     result = chainplan.plan(problem, machines=2 + seed % 2, budget=0.1, objective=("fma", "weighted")[seed % 2])
     values = draw(problem.graph, seed, np.int64)
-    busy: set[int] = set()
-    start = PoolExecutor.start
-
-    def watched(self: PoolExecutor, task: Any, args: Any, with_plan: bool) -> Any:
-        machine = task.demand.machine
-        assert machine not in busy
-        if machine is not None:
-            busy.add(machine)
-        future = start(self, task, args, with_plan)
-        future.add_done_callback(lambda _: busy.discard(machine))
-        return future
-
-    monkeypatch.setattr(PoolExecutor, "start", watched)
-    with ThreadPoolExecutor(4) as pool:
-        for options in ({"backend": "threads"}, {"backend": "futures", "scheduler": pool}):
+    with ThreadPoolExecutor(4) as threads:
+        for options in ({"backend": "threads"}, {"backend": "futures", "scheduler": threads}):
             found = chainplan.execute(result, values, schedule=result.schedule, **options)
             _require_equal(found, chainplan.execute(result, values))
 
