@@ -16,16 +16,21 @@ import pytest
 
 import chainplan
 from chainplan.codegen import from_casadi, from_layers, from_sympy
+from chainplan.codegen import jacobian as jacobian_module
 from chainplan.codegen.compiler import compilers
 from chainplan.codegen.operations import OPERATIONS
+from chainplan.codegen.order_search import improved
 from chainplan.codegen.orders import ORDERS, followed
 from chainplan.codegen.program import ScalarProgram
 from chainplan.codegen.scalar_graph import ScalarGraph
+from chainplan.codegen.sources import layers as sources_layers
+from chainplan.codegen.sources import real
 from chainplan.codegen.straight_line import InputArray, Line, OutputArray
 from chainplan.codegen.targets.registry import TARGETS
 from chainplan.errors import ArgumentError, SpecError
 from chainplan.programs.ops.registry import OPS
 from chainplan_cli.emit import EMIT_TARGETS
+from chainplan_cli.main import main
 from tests.oracles import complex_step
 
 TOLERANCE = 1e-12
@@ -87,12 +92,10 @@ def test_random_programs_use_every_operation() -> None:
 
 
 def test_every_order_gives_the_same_jacobian(monkeypatch: pytest.MonkeyPatch) -> None:
-    from chainplan.codegen import jacobian
-
     drawn, point = complex_step.draw(1)
     program, expected = scalar_program(drawn), np.array(complex_step.jacobian(drawn, point))
     for name, order in ORDERS.items():
-        monkeypatch.setattr(jacobian, "ORDERS", {name: order})
+        monkeypatch.setattr(jacobian_module, "ORDERS", {name: order})
         assert apart(program.jacobian().evaluate(np.array(point))[1], expected) < TOLERANCE, name
 
 
@@ -101,9 +104,9 @@ def test_the_shortest_candidate_is_kept_and_operations_are_lines(monkeypatch: py
 
     programs = [scalar_program(complex_step.draw(seed)[0]) for seed in (0, 3, 5)]
     made = [program.jacobian() for program in programs]
-    monkeypatch.setattr(jacobian, "ORDERS", {"forward": ORDERS["forward"]})
-    monkeypatch.setattr(jacobian, "solver_orders", lambda graph, start: {})
-    monkeypatch.setattr(jacobian, "improved", lambda order, price, priced: order)
+    monkeypatch.setattr(jacobian_module, "ORDERS", {"forward": ORDERS["forward"]})
+    monkeypatch.setattr(jacobian_module, "solver_orders", lambda graph, start: {})
+    monkeypatch.setattr(jacobian_module, "improved", lambda order, price, priced: order)
     alone = [program.jacobian().operations for program in programs]
     for one, by_forward in zip(made, alone, strict=True):
         assert one.counts is not None
@@ -115,7 +118,6 @@ def test_the_shortest_candidate_is_kept_and_operations_are_lines(monkeypatch: py
 
 
 def test_orders_of_solvers_give_the_same_jacobian(monkeypatch: pytest.MonkeyPatch) -> None:
-    from chainplan.codegen import jacobian
     from chainplan.codegen.solver_orders import solver_orders
 
     names = set()
@@ -130,12 +132,12 @@ def test_orders_of_solvers_give_the_same_jacobian(monkeypatch: pytest.MonkeyPatc
             assert all(sorted(order) == sorted(graph.inner) for order in found.values())
             return {}
 
-        monkeypatch.setattr(jacobian, "solver_orders", kept)
+        monkeypatch.setattr(jacobian_module, "solver_orders", kept)
         program.jacobian()
         for name, order in found.items():
             names.add(name.split(",")[0])
-            monkeypatch.setattr(jacobian, "ORDERS", {name: partial(followed, order=order)})
-            monkeypatch.setattr(jacobian, "solver_orders", lambda graph, start: {})
+            monkeypatch.setattr(jacobian_module, "ORDERS", {name: partial(followed, order=order)})
+            monkeypatch.setattr(jacobian_module, "solver_orders", lambda graph, start: {})
             assert apart(program.jacobian().evaluate(np.array(point))[1], expected) < TOLERANCE, name
         monkeypatch.undo()
     assert len(names) > 3
@@ -549,6 +551,50 @@ def test_wrong_arguments_are_named() -> None:
         program.compile("fortran")
     with pytest.raises(SpecError, match="expected at most 100,000 in scalar code"):
         from_layers({"input": {"x": 1000}, "layers": [{"op": "linear", "out": 1000}]})
+
+
+def test_hopeless_orders_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss of many inputs is differentiated by orders that form few products; one that has none is refused."""
+    layers = [{"op": "softmax"}, {"op": "cross_entropy"}]
+    loss = from_layers({"input": {"x": 40}, "layers": layers, "with_respect_to": ["x"]})
+    whole = loss.jacobian()
+    assert {"forward", "reverse"} <= set(whole.counts or {})
+    monkeypatch.setattr(jacobian_module, "MAX_EDGE_PRODUCTS", (10, 2_000))
+    bounded = loss.jacobian()
+    assert "reverse" in (bounded.counts or {})
+    assert "forward" not in (bounded.counts or {})
+    point = np.linspace(-1, 1, 40), np.full(40, 0.025)
+    assert apart(bounded.evaluate(*point)[-1], whole.evaluate(*point)[-1]) < TOLERANCE
+    monkeypatch.setattr(jacobian_module, "MAX_EDGE_PRODUCTS", (10, 20))
+    with pytest.raises(SpecError, match="found a derivative of 1 x 40 that takes more than 20 products in each order"):
+        loss.jacobian()
+    monkeypatch.setattr(jacobian_module, "MAX_COMPARED_OPERATIONS", 0)
+    monkeypatch.setattr(jacobian_module, "MAX_EDGE_PRODUCTS", (10, 2_000))
+    alone = loss.jacobian()
+    assert sum(count.operations is not None for count in (alone.counts or {}).values()) == 1
+    assert apart(alone.evaluate(*point)[-1], whole.evaluate(*point)[-1]) < TOLERANCE
+
+
+def test_programs_of_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real, "MAX_VALUES", 100)
+    monkeypatch.setattr(sources_layers, "MAX_VALUES", 100)
+    with pytest.raises(SpecError, match=r"layer 'linear2' \(linear\): found more than 100 values up to here"):
+        from_layers({"input": {"x": 4}, "layers": [{"op": "linear", "out": 4}, {"op": "linear", "out": 6}]})
+
+
+def test_moves_are_not_tried_where_each_rewrites_a_long_program() -> None:
+    """A constant derivative writes no operation, and eliminating its vertices still takes time."""
+
+    def priced(order: Sequence[int]) -> int:
+        pytest.fail(f"an order of {len(order)} vertices is written")
+
+    assert improved(range(4_000), 0, priced) == list(range(4_000))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("path", sorted(Path("examples").glob("**/*.yaml")), ids=lambda path: path.stem)
+def test_every_example_is_written_or_refused(path: Path, tmp_path: Path) -> None:
+    assert main(["emit", str(path), "-o", str(tmp_path / "code.c")]) in (0, 2)
 
 
 def test_latex_is_equations_of_small_programs() -> None:

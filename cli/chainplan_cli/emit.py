@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 EMIT_TARGETS = ("c", "python", "casadi", "sympy", "latex")
 DERIVATIVE_ORDERS = {"value": 0, "jacobian": 1, "hessian": 2}
+LONG_OPERATIONS = 20_000
+"""Operations of a program beyond which differentiating it takes some seconds."""
 _FIRST_ROWS = ("values", "jacobian")
 
 
@@ -65,6 +67,7 @@ def command(
     function_name(wanted)
     steps = [program]
     for _ in range(wanted_order - order):
+        _say_if_long(steps[-1])
         steps.append(steps[-1].jacobian())
     text = steps[-1].c_source(wanted, sparse=True) if sparse else TARGETS[target].source(steps[-1], wanted)
     if output is None:
@@ -121,6 +124,12 @@ def _program_of_file(path: str) -> tuple[ScalarProgram, int]:
         raise SpecError(f"{path}: found no plan; expected one that can be carried out. Relax the limits.")
     check(found, problem)
     return from_plan(found, variable_name(problem.name or Path(path).name.partition(".")[0])), 1
+
+
+def _say_if_long(program: ScalarProgram) -> None:
+    """Say on stderr what is about to take some seconds."""
+    if program.operations > LONG_OPERATIONS:
+        click.echo(f"chainplan: {program.name}: {program.operations:,} operations are differentiated", err=True)
 
 
 def _table(steps: list[ScalarProgram], order: int) -> list[str]:

@@ -6,7 +6,8 @@ makes equal, the one whose indices ascend stands for all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise, permutations
 from typing import NamedTuple, TypeVar
 
 from chainplan.codegen.layout import laid_out
@@ -90,36 +91,32 @@ class AskedJacobian:
 
     def entries(self, graph: ScalarGraph, refs: Mapping[int, Ref]) -> dict[int, Ref]:
         """Return the derivatives that are not zero, by their places in row-major order."""
-        writer, width = graph.writer, len(self.columns)
+        column_of = {column: k for k, column in enumerate(self.columns)}
         vertex = {end: -1 - k for k, end in enumerate(self.ends(refs))}
-
-        def entry(row: int, column: int) -> Ref:
-            if row not in self.rows:
-                return writer.ZERO
-            r = refs[self.rows[row]]
-            value = graph.succ.get(self.columns[column], {}).get(vertex[r & -2], writer.ZERO)
-            return writer.neg(value) if r & 1 else value
-
-        entries = {}
         alike = next((k for k, names in enumerate(reversed(self.kind)) if names != self.by), len(self.kind))
-        for row in sorted(self.rows):
-            for column in range(width):
-                value = entry(*self._first(row, column, alike)) if alike else entry(row, column)
-                if value != writer.ZERO:
-                    entries[row * width + column] = value
-        return entries
+        entries: dict[int, Ref] = {}
+        for row, number in self.rows.items():
+            r = refs[number]
+            for u, value in graph.pred.get(vertex[r & -2], {}).items():
+                if value != graph.writer.ZERO:
+                    entries.update(dict.fromkeys(self._places(row, column_of[u], alike), value ^ (r & 1)))
+        return dict(sorted(entries.items()))
 
-    def _first(self, row: int, column: int, alike: int) -> tuple[int, int]:
-        """Return the entry that stands for all that symmetry makes equal to this one: its indices ascend."""
+    def _places(self, row: int, column: int, alike: int) -> Iterable[int]:
+        """Return the places of all entries for which this one stands: where its indices ascend, all their orders."""
         width = len(self.columns)
         indices = [column]
         for _ in range(alike):
             row, index = divmod(row, width)
             indices.append(index)
-        *others, column = sorted(indices)
-        for index in others:
-            row = row * width + index
-        return row, column
+        if any(a < b for a, b in pairwise(indices)):
+            return
+        for others in {*permutations(indices)}:
+            at = row
+            for index in others[:-1]:
+                at = at * width + index
+            if at in self.rows:
+                yield at * width + others[-1]
 
 
 def _named(all_: tuple[NamedArray, ...], names: str | Sequence[str] | None, what: str) -> tuple[NamedArray, ...]:

@@ -38,10 +38,11 @@ def improved(order: Sequence[int], price: int, priced: Callable[[Sequence[int]],
 
     Notes
     -----
-    Cost: at most `MAX_WRITTEN_OPERATIONS` operations written, or nothing where that would be too few moves.
+    Cost: at most `MAX_WRITTEN_OPERATIONS` operations written, one for each vertex at least, or nothing where that would
+    be too few moves.
     """
     best, rnd = list(order), random.Random(0)
-    moves = min(MAX_WRITTEN_OPERATIONS // max(price, 1), MOVES_PER_VERTEX * len(best))
+    moves = min(MAX_WRITTEN_OPERATIONS // max(price, len(best), 1), MOVES_PER_VERTEX * len(best))
     if len(best) < 2 or moves < LEAST_MOVES_PER_VERTEX * len(best):
         return best
     idle = 0

@@ -89,7 +89,8 @@ def relative(key: Key) -> Callable[[ScalarGraph], list[int]]:
 
 def _final_degrees(graph: ScalarGraph) -> dict[int, int]:
     """Return for each inner vertex the number of inputs that reach it times the number of results that it reaches."""
-    from_inputs = {u: 1 << k for k, u in enumerate(u for u in graph.succ if u not in set(graph.inner))}
+    inner = set(graph.inner)
+    from_inputs = {u: 1 << k for k, u in enumerate(u for u in graph.succ if u not in inner)}
     before = dict(from_inputs)
     for v in graph.inner:
         mask = 0

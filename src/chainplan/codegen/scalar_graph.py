@@ -9,16 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import copy
+from sys import maxsize
 
 from chainplan.codegen.derivatives import DERIVATIVES
 from chainplan.codegen.writer import Ref, Writer
+
+
+class TooManyProducts(Exception):
+    """An elimination has formed as many products as it may."""
 
 
 class ScalarGraph:
     """Edges by their ends: `succ[u][v]` and `pred[v][u]` are the derivative of v by u.
 
     Vertices are numbers of values; result k is the vertex -1 - k, so that a value that is a result has an edge to it.
-    `inner` lists the vertices to be eliminated in topological order.
+    `inner` lists the vertices to be eliminated in topological order. `left` says how many products of edges may still
+    be formed or priced: time is in proportion to them, even where their values are known.
     """
 
     def __init__(self, writer: Writer) -> None:
@@ -26,6 +32,7 @@ class ScalarGraph:
         self.succ: dict[int, dict[int, Ref]] = {}
         self.pred: dict[int, dict[int, Ref]] = {}
         self.inner: list[int] = []
+        self.left = maxsize
 
     def copy(self) -> ScalarGraph:
         """Return a graph to be eliminated from, with a writer of its own."""
@@ -43,7 +50,8 @@ class ScalarGraph:
         self.succ[u][v] = self.pred[v][u] = value
 
     def eliminate(self, v: int) -> None:
-        """Eliminate a vertex, in O(edges in · edges out)."""
+        """Eliminate a vertex, in O(edges in · edges out); raise `TooManyProducts` where these are not left."""
+        self._spend(v)
         mul, add, zero = self.writer.mul, self.writer.add, self.writer.ZERO
         succ, pred = self.succ, self.pred
         before, behind = pred.pop(v), succ.pop(v)
@@ -62,7 +70,8 @@ class ScalarGraph:
                 into[u] = succ[u][w] = value
 
     def price(self, v: int) -> int:
-        """Count the operations that eliminating a vertex would write."""
+        """Count the operations that eliminating a vertex would write; raise as `eliminate` does."""
+        self._spend(v)
         price, pred = 0, self.pred
         products, product_price = self.writer.products, self.writer.product_price
         before = pred[v]
@@ -80,6 +89,11 @@ class ScalarGraph:
                 elif ((inner, outer) if inner <= outer else (outer, inner)) not in products:
                     price += 1
         return price
+
+    def _spend(self, v: int) -> None:
+        self.left -= len(self.pred[v]) * len(self.succ[v])
+        if self.left < 0:
+            raise TooManyProducts
 
 
 def linearised(writer: Writer, inputs: Sequence[Ref], results: Sequence[Ref]) -> ScalarGraph:

@@ -18,6 +18,8 @@ MAX_TRIED_SIGNS = 12
 """The most free signs that are tried for a value whose negation is not there."""
 MAX_VISITS = 40
 """The most values that are looked at in all, as a multiple of how many there are."""
+MAX_ALL_VISITS = 500_000
+"""The most values that are looked at in all, however many there are."""
 Quotients = Mapping[int, tuple[Ref, Ref]]
 
 
@@ -64,7 +66,7 @@ class _Signs:
         self._needed = dict.fromkeys(self._order, 0)
         self._wish = dict.fromkeys(self._order, 0)
         self.sign = dict.fromkeys(self._order, 0)
-        self._visits = MAX_VISITS * len(self._order)
+        self._visits = min(MAX_VISITS * len(self._order), MAX_ALL_VISITS)
         for r in results:
             self._need(r)
         for n in self._order:

@@ -25,6 +25,8 @@ MAX_SEARCH_WORK = 200_000
 """Nodes of the search times edges of the graph, so that the search takes some tenths of a second."""
 MAX_SEARCH_NODES = 200
 """Nodes of the search on small graphs."""
+MIN_SEARCH_NODES = 4
+"""Nodes of the search below which it finds nothing, so that graphs of too many edges are not searched."""
 PATIENCE = 2
 """Rounds without gain after which the search ends."""
 MAX_GREEDY_ORDERS = 4
@@ -53,13 +55,14 @@ def solver_orders(graph: ScalarGraph, start: Sequence[int]) -> dict[str, list[in
     Cost: greedy orders in O(edges · log(vertices)) besides their eliminations, and a local search of as many nodes as
     `MAX_SEARCH_WORK` allows.
     """
-    if not graph.inner:
+    edges = sum(map(len, graph.succ.values()))
+    nodes = min(MAX_SEARCH_NODES, MAX_SEARCH_WORK // max(1, edges))
+    if not graph.inner or nodes < MIN_SEARCH_NODES:
         return {}
     work = _work_graph(graph)
     numbers = {name: v for v, name in enumerate(work.names)}
     first = [numbers[str(v)] for v in start if str(v) in numbers]
-    edges = sum(map(len, work.out))
-    search = Search(nodes=min(MAX_SEARCH_NODES, MAX_SEARCH_WORK // max(1, edges)))
+    search = Search(nodes=nodes)
     greedy: dict[str, tuple[int, list[int]] | None] = {}
     better: list[PricedOrder] = []
     for found in improve(work, Random(0), search.going, PATIENCE, start=first, known=greedy):

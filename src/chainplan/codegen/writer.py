@@ -24,6 +24,8 @@ Ref = int
 Node = tuple[str, tuple[Ref, ...]]
 """An operation and its operands; an input has its place in the place of operands."""
 
+MAX_VALUES = 400_000
+"""The most values, inputs included, that the program of a function may have while it is written."""
 MAX_POWER_BY_PRODUCTS = 64
 """The largest whole exponent that is written as products."""
 

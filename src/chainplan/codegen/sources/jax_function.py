@@ -16,11 +16,8 @@ import numpy as np
 from chainplan.codegen.program import ScalarProgram
 from chainplan.codegen.sources.build import built
 from chainplan.codegen.straight_line import InputArray
-from chainplan.codegen.writer import Writer
+from chainplan.codegen.writer import MAX_VALUES, Writer
 from chainplan.errors import ArgumentError, SpecError, missing_extra
-
-MAX_VALUES = 400_000
-"""The most values that a program may have while it is written."""
 
 
 def from_jax(function: Callable[..., Any], *args: Any) -> ScalarProgram:

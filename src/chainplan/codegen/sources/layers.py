@@ -16,9 +16,9 @@ import numpy as np
 
 from chainplan.codegen.program import ScalarProgram
 from chainplan.codegen.sources.build import built
-from chainplan.codegen.sources.real import Real, UnknownChoice, reals, references
+from chainplan.codegen.sources.real import Real, TooManyValues, UnknownChoice, reals, references
 from chainplan.codegen.straight_line import InputArray
-from chainplan.codegen.writer import Writer
+from chainplan.codegen.writer import MAX_VALUES, Writer
 from chainplan.errors import SpecError
 
 if TYPE_CHECKING:
@@ -87,6 +87,11 @@ def _value(layer: Any, arguments: list[Any]) -> Any:
         if name in WITHOUT_BRANCHES:
             return WITHOUT_BRANCHES[name](layer.op, *arguments)
         return np.asarray(layer.op.evaluate(*arguments)[0], object)
+    except TooManyValues:
+        raise SpecError(
+            f"layer '{layer.name}' ({name}): found more than {MAX_VALUES:,} values up to here; expected at most as "
+            "many in scalar code. Use a smaller program."
+        ) from None
     except (UnknownChoice, TypeError, AttributeError, ValueError, np.linalg.LinAlgError):
         raise SpecError(
             f"layer '{layer.name}' ({name}): found an op that branches on numbers; expected one that can be written in "

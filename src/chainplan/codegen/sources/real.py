@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from chainplan.codegen.writer import Ref, Writer
+from chainplan.codegen.writer import MAX_VALUES, Ref, Writer
 
 
 class UnknownChoice(Exception):
     """A program branches on a number that is not known while it is written."""
+
+
+class TooManyValues(Exception):
+    """A program has more values than scalar code may have."""
 
 
 class Real:
@@ -27,6 +31,8 @@ class Real:
         self.ref = ref
 
     def _like(self, ref: Ref) -> Real:
+        if len(self.writer.nodes) > MAX_VALUES:
+            raise TooManyValues
         return Real(self.writer, ref)
 
     def _ref(self, other: Any) -> Ref:
