@@ -11,8 +11,10 @@ import pytest
 
 import chainplan
 from chainplan.errors import PlanError, SolverError
+from chainplan.io.plan_file import document
 from chainplan.plans.candidate import Candidate
-from chainplan.plans.schedule import Schedule, check_schedule
+from chainplan.plans.schedule import Schedule, check_schedule, moved_blocks
+from chainplan.report.html.sections import schedule_drawn
 from chainplan_cli.main import main
 
 MODULES = [(50, 20, 8000), (15, 50, 6000), (40, 15, 9000), (25, 40, 3000), (30, 25, 5000)]
@@ -106,3 +108,25 @@ def test_a_bandwidth_needs_machines_and_an_objective_in_time() -> None:
         chainplan.plan(modules(2), bandwidth=5, objective="weighted")
     with pytest.raises(SolverError, match="an objective in fma; expected one in nanoseconds"):
         chainplan.plan(modules(2), machines=2, bandwidth=5)
+
+
+def test_page_and_trace_show_the_blocks_that_move() -> None:
+    """Two equal paths, each on its machine until one block goes over to be added."""
+    sizes = {"x": 40, "a": 60, "b": 60, "c": 60, "d": 60, "y": 40}
+    edges = [("x", "a"), ("x", "b"), ("a", "c"), ("b", "d"), ("c", "y"), ("d", "y")]
+    dag = {"sizes": sizes, "inputs": ["x"], "outputs": ["y"], "jacobians": [{"edge": list(edge)} for edge in edges]}
+    problem = chainplan.from_spec({"dag": dag})
+    result = chainplan.plan(problem, machines=2, bandwidth=2 * 10**9, objective="weighted", budget=20)
+    assert result.candidate is not None
+    assert result.schedule is not None
+    moved = moved_blocks(result.candidate, result.schedule)
+    assert moved
+    events = json.loads(chainplan.render(result, "trace"))["traceEvents"]
+    begun = [event for event in events if event["ph"] == "b"]
+    ended = {event["id"]: event["ts"] for event in events if event["ph"] == "e"}
+    assert [(e["args"]["step"], e["tid"], e["ts"], ended[e["id"]], e["args"]["bytes"]) for e in begun] == moved
+    drawn = str(schedule_drawn(document(result), result))
+    assert drawn.count('class="move"') == len(moved)
+    for one in moved:
+        assert f"step {one.id}: {one.size:,} bytes to machine {one.machine}" in drawn
+    assert f"Between machines: {len(moved)} block" in drawn

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chainplan.report.gantt_chart import GANTT_SVG_WIDTH, GanttBar, GanttChart
+from chainplan.plans.transfers import Transfer
+from chainplan.report.gantt_chart import GANTT_SVG_WIDTH, GanttBar, GanttChart, GanttMove
 from chainplan.report.html.frame import filled
 from chainplan.report.html.markup import text, trusted
 from chainplan.report.words.figures import counted, figure
@@ -58,8 +59,11 @@ def _area(alive: Sequence[int], stretch: int, ceiling: int) -> str:
     return f"M0 100{''.join(stairs)}V100Z"
 
 
-def gantt(schedule: Any, claimed: bool = False) -> Markup:
-    """Fill the section of a schedule, {machines, makespan, tasks: [{id, machine, start, end}]}, or refuse it."""
+def gantt(schedule: Any, claimed: bool = False, moved: Sequence[Transfer] = ()) -> Markup:
+    """Fill the section of a schedule, {machines, makespan, tasks: [{id, machine, start, end}]}, or refuse it.
+
+    `moved` are the blocks that go from one machine to another; the largest ones are drawn.
+    """
     try:
         machines, makespan = int(schedule["machines"]), max(1, int(schedule["makespan"]))
         tasks = [(t["id"], int(t["machine"]), int(t["start"]), int(t["end"])) for t in schedule["tasks"]]
@@ -68,15 +72,34 @@ def gantt(schedule: Any, claimed: bool = False) -> Markup:
     lanes = min(machines, MAX_DRAWN_MACHINES)
     longest = sorted((t for t in tasks if 0 <= t[1] < lanes), key=lambda t: (t[2] - t[3], t[2]))[:MAX_DRAWN_TASKS]
     bars = [_bar(*task) for task in sorted(longest, key=lambda t: (t[1], t[2]))]
-    chart = GanttChart(bars, [f"machine {machine}" for machine in range(lanes)], makespan)
+    moves = _moves(moved, {t[0]: t[1] for t in tasks}, lanes)
+    chart = GanttChart(bars, [f"machine {machine}" for machine in range(lanes)], makespan, moves=moves)
     caption = f"Makespan {figure(makespan)} on {counted(machines, 'machine')}.{_proof(schedule, claimed)}"
     if len(longest) < len(tasks):
         caption += f" The {len(longest):,} longest of {len(tasks):,} tasks on the first {lanes:,} machines are drawn."
+    if moved:
+        total = figure(sum(one.size for one in moved))
+        caption += f" Between machines: {counted(len(moved), 'block')}, {total} bytes in all (dashed lines"
+        caption += ")." if len(moves) == len(moved) else f"; {len(moves):,} are drawn)."
     drawing = (
         f'<svg role="img" aria-label="Gantt chart. {text(caption)}" width="{GANTT_SVG_WIDTH}" height="{chart.height}" '
         f'viewBox="0 0 {GANTT_SVG_WIDTH} {chart.height}">{"".join(chart.lines())}</svg>'
     )
     return _schedule_section(trusted(drawing), caption)
+
+
+def _moves(moved: Sequence[Transfer], machine: Mapping[object, int], lanes: int) -> list[GanttMove]:
+    """The largest transfers between rows that are drawn, from the machine that made a block to that which reads it."""
+    seen = [one for one in moved if max(one.machine, machine[one.id]) < lanes]
+    return [
+        GanttMove(
+            (machine[one.id], one.machine),
+            one.start,
+            one.end,
+            f"step {one.id}: {one.size:,} bytes to machine {one.machine}, {figure(one.start)} to {figure(one.end)}",
+        )
+        for one in sorted(seen, key=lambda one: -one.size)[:MAX_DRAWN_TASKS]
+    ]
 
 
 def _schedule_section(drawing: Markup | None, caption: str) -> Markup:

@@ -93,7 +93,7 @@ def page(
         player.section(steps),
         *sections.programs_listed(result),
         sections.memory_drawn(result),
-        sections.schedule_drawn(saved, result.claimed),
+        sections.schedule_drawn(saved, result),
         sections.compared(compared, MAX_COMPARED_SOLVER_SECONDS, own),
     )
     name = problem.name or "problem"

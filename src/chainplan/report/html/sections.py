@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainplan.plans.result import Result, baseline_text
+from chainplan.plans.schedule import moved_blocks
 from chainplan.problem.units import in_fma, unit_text
 from chainplan.report.explain.comparison import FIGURE_COLUMNS, SolverComparison
 from chainplan.report.explain.eliminations import eliminated
@@ -154,10 +155,14 @@ def memory_drawn(result: Result) -> Markup | None:
     return None if result.priced is None else charts.timeline(result.priced.alive, result.problem.memory)
 
 
-def schedule_drawn(document: dict[str, Any], claimed: bool = False) -> Markup | None:
-    """Draw the Gantt chart, where the plan has a schedule."""
+def schedule_drawn(document: dict[str, Any], result: Result) -> Markup | None:
+    """Draw the Gantt chart, where the plan has a schedule, with the blocks that move between machines."""
     schedule = document.get("schedule")
-    return charts.gantt(schedule, claimed) if schedule else None
+    if not schedule:
+        return None
+    if result.candidate is None or result.schedule is None:
+        return charts.gantt(schedule, result.claimed)
+    return charts.gantt(schedule, result.claimed, moved_blocks(result.candidate, result.schedule))
 
 
 def explained(reasons: PlanReasons) -> Markup | None:
