@@ -1,9 +1,11 @@
-"""Hypothesis profiles (`HYPOTHESIS_PROFILE=nightly` for more examples) and how JAX compiles tests."""
+"""Hypothesis profiles (`HYPOTHESIS_PROFILE=nightly`: more examples), how JAX compiles tests, a pool of processes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,3 +26,10 @@ def quickly_compiled() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Executor]:
+    """Two processes for all tests whose tasks end none of them."""
+    with ProcessPoolExecutor(2, mp_context=get_context("forkserver")) as pool:
+        yield pool

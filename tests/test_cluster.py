@@ -45,6 +45,7 @@ from chainplan.tradeoff import pareto  # noqa: E402
 from chainplan.values.draw import draw  # noqa: E402
 from chainplan_cli.main import main  # noqa: E402
 from generators.graphs import make  # noqa: E402
+from tests.local_cluster import local_client  # noqa: E402
 from tests.problems import chain_problem, dag_problem, random_problem  # noqa: E402
 from tests.test_cli import layered  # noqa: E402
 from tests.test_disk import on_disk  # noqa: E402
@@ -54,10 +55,8 @@ from tests.test_reversal import flow  # noqa: E402
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    with (
-        distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0") as cluster,
-        distributed.Client(cluster) as found,
-    ):
+    """Three workers, of which some are killed and started again."""
+    with local_client(3) as found:
         yield found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,12 +23,6 @@ from chainplan.errors import ArgumentError, ExecutionError
 from chainplan.planner import plan
 from chainplan.values.draw import draw
 from tests.problems import chain_problem, random_problem
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Executor]:
-    with ProcessPoolExecutor(2, mp_context=get_context("forkserver")) as pool:
-        yield pool
 
 
 def _options(backend: str, processes: Executor) -> dict[str, Any]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import nullcontext
-from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -29,12 +28,6 @@ from chainplan.values.primal import Primal
 from tests.test_disk import on_disk
 from tests.test_recompute import NET, drawn, time_steps
 from tests.test_reversal import flow
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Executor]:
-    with ProcessPoolExecutor(2, mp_context=get_context("forkserver")) as pool:
-        yield pool
 
 
 def _require_equal(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
