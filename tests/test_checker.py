@@ -15,7 +15,7 @@ from chainplan.errors import PlanError
 from chainplan.execution.executor import execute
 from chainplan.planner import plan
 from chainplan.plans.check import check
-from chainplan.plans.path_labels import _is_prime
+from chainplan.plans.path_labels import is_prime
 from chainplan.plans.steps import Accumulate, Add, Load, Multiply, Output, Plan, Propagate, Seed, Step
 from chainplan.problem.graph import Mode
 from chainplan.problem.problem import Problem
@@ -100,9 +100,9 @@ def test_doubling_61_times_is_not_the_identity() -> None:
 
 def test_primes() -> None:
     sieve = [all(n % d for d in range(2, n)) for n in range(2, 2000)]
-    assert [_is_prime(n) for n in range(2, 2000)] == sieve
-    assert _is_prime(2**61 - 1)
-    assert not _is_prime(3825123056546413051)  # the least strong pseudoprime to the first nine primes as bases
+    assert [is_prime(n) for n in range(2, 2000)] == sieve
+    assert is_prime(2**61 - 1)
+    assert not is_prime(3825123056546413051)  # the least strong pseudoprime to the first nine primes as bases
 
 
 def _drop(rng: random.Random, steps: list[Step]) -> None:

@@ -195,6 +195,15 @@ def test_what_their_form_does_not_hold_is_refused(problem: chainplan.Problem, me
         to_chaining(problem)
 
 
+def test_a_form_that_does_not_hold_the_problem_says_which_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = ROOT / "examples" / "small_dag.yaml", tmp_path / "m.chaining.json"
+    assert main(["convert", str(source), "-o", str(target)]) == 2
+    assert capsys.readouterr().err.startswith(f"{source} as {target}: this form holds chains, but ")
+    assert not target.exists()
+
+
 def test_an_unknown_suffix_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = str(ROOT / "examples" / "seed_chain.yaml")
     assert main(["convert", source, "-o", str(tmp_path / "a.txt")]) == 2

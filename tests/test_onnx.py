@@ -14,6 +14,7 @@ import chainplan
 from chainplan.errors import SpecError
 from chainplan.io.onnx_ops import TRANSLATIONS
 from chainplan.io.read import read, read_spec
+from chainplan.values.draw import draw
 from chainplan_cli.main import main
 from tests import onnx_models
 
@@ -160,6 +161,22 @@ def test_the_command_says_where_reverse_order_is_best(tmp_path: Path, capsys: py
         said = capsys.readouterr().out
         assert (sentence in said) == best
         assert ("The model leaves sizes of 'x' open ('N'); they count as 1." in said) == best
+
+
+def test_run_says_that_weights_are_not_looked_at_and_takes_true_jacobians(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, values = tmp_path / "bottleneck.onnx", tmp_path / "jacobians.npz"
+    path.write_bytes(onnx_models.bottleneck())
+    assert main(["run", str(path)]) == 0
+    assert "random float64 Jacobians, seed 0\n  the weights of the model are not looked at" in capsys.readouterr().out
+    held = draw(read(path).graph, 1)
+    arrays: Any = {name: np.asarray(held[name]) for name in held}
+    np.savez(values, **arrays)
+    assert main(["run", str(path), "--jacobians", str(values)]) == 0
+    said = capsys.readouterr().out
+    assert f"Jacobians of {values}\n" in said
+    assert "not looked at" not in said
 
 
 def loop() -> bytes:

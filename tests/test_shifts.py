@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 from typing import Any
 
@@ -234,6 +236,25 @@ def test_a_model_of_lags_and_leads_is_composed_of_coefficients() -> None:
         assert np.allclose(accumulator(blocks)["y", "x"], expected, rtol=1e-13, atol=1e-13)
     for given_as in (x, {place: csr_array(matrix) for place, matrix in x.items()}):
         assert np.allclose(accumulator(given_as)["y", "x"], expected, rtol=1e-13, atol=1e-13)
+
+
+def test_coefficients_cannot_be_changed_behind_the_block() -> None:
+    given = {-1: 0.5, 0: 1.0}
+    block = chainplan.ShiftsBlock(given, 3)
+    before = block.matrix(3, 3).toarray()
+    given[-1] = 7.0
+    changed: Any
+    for changed in (block, pickle.loads(pickle.dumps(block)), copy.deepcopy(block)):
+        with pytest.raises(TypeError):
+            changed.coefficients[-1] = 7.0
+        with pytest.raises(ValueError, match="read-only"):
+            changed.numbers[0] = 7.0
+        assert changed.coefficients == block.coefficients
+        np.testing.assert_array_equal(changed.matrix(3, 3).toarray(), before)
+    made = chainplan.accumulate({("y", "x"): block}, ["x"], ["y"], dense=False)["y", "x"]
+    assert isinstance(made, chainplan.ShiftsBlock)
+    with pytest.raises(ValueError, match="read-only"):
+        made.numbers[0] = 7.0
 
 
 def test_lags_beyond_the_periods_are_zero() -> None:

@@ -247,6 +247,30 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
 ]
 
 
+def test_what_a_module_raises_in_its_trial_call_is_the_cause() -> None:
+    def down(v: Array) -> Array:
+        raise RuntimeError("the licence server is down\nand more")
+
+    said = (
+        r"modules\['gate'\]: found a (tangent|adjoint) that raised RuntimeError: the licence server is down; expected"
+    )
+    for functions_of, sizes in (((down, None), {"input": 2}), ((None, down), {"gate": 2})):
+        known = {"gate": functions_of} if "input" in sizes else {"gate": functions_of, "end": matrix(1, 1, 2)}
+        with pytest.raises(ArgumentError, match=said) as caught:
+            Simulation(known, sizes=sizes if "input" in sizes else {})
+        assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_a_fault_for_single_vectors_is_said_beside_that_for_blocks() -> None:
+    def faulty(v: Array) -> Array:
+        if v.ndim == 2:
+            raise ValueError("vectors alone")
+        raise KeyError("viscosity")
+
+    with pytest.raises(ArgumentError, match="ValueError: vectors alone, and for a single vector KeyError: 'viscosity'"):
+        Simulation({"flow": (faulty, None)}, sizes={"input": 2})
+
+
 @pytest.mark.parametrize(("modules", "options", "message"), REFUSED, ids=[case[2][:30] for case in REFUSED])
 def test_wrong_simulations_are_refused(modules: Any, options: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):

@@ -20,6 +20,7 @@ def command(spec: str, output: str, sizes: str | None, arguments: str | None, ar
     Suffixes: .yaml and .json for specs, .graphml, .gml, .dot and .nodelink.json for graphs, .chaining.json for chains
     as the Jacobian-chaining codes have them. All of them are read by 'plan' as well.
     """
+    from chainplan.errors import ArgumentError, SpecError
     from chainplan.io.write import problem_writer
     from chainplan.problem.problem import Problem
 
@@ -27,7 +28,11 @@ def command(spec: str, output: str, sizes: str | None, arguments: str | None, ar
     require_place(output)
     content = at_one_size(read_spec_or_function(spec, arguments, argnums), sizes, spec)
     problem = content if isinstance(content, Problem) else content.problem
-    write_whole(output, writer(problem))
+    try:
+        text = writer(problem)
+    except (SpecError, ArgumentError) as error:
+        raise SpecError(f"{spec} as {output}: {error}") from None
+    write_whole(output, text)
     for note in getattr(content, "notes", ()):
         click.echo(f"chainplan: {note}", err=True)
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -124,7 +124,14 @@ def command(
             others = "--solver, --machines, --search, --warm-start and --nodes"
             raise click.UsageError(f"--pareto finds every plan that none beats; {others} are for one. Leave them out.")
         return _front(problem, objective, form, budget, output)
-    request = _Request(solver, budget, nodes, seed, objective, None if start is None else _saved(start))
+    request = _Request(
+        solver=solver,
+        budget=budget,
+        nodes=nodes,
+        seed=seed,
+        objective=objective,
+        warm_start=None if start is None else _saved(start),
+    )
     if search == "dask":
         if machines is not None or bandwidth is not None:
             raise click.UsageError(
@@ -144,8 +151,8 @@ def command(
     return 0
 
 
-class _Request(NamedTuple):
-    """The options of a search, wherever it runs."""
+class _Request(TypedDict):
+    """The options of a search, wherever it runs, by the names that `chainplan.plan` and `portfolio` have for them."""
 
     solver: str
     budget: float | None
@@ -160,18 +167,7 @@ def _search_here(problem: Problem, request: _Request, machines: int | None, band
     from chainplan.planner import plan
 
     with progress_shown() as report:
-        return plan(
-            problem,
-            request.solver,
-            budget=request.budget,
-            seed=request.seed,
-            progress=report,
-            objective=request.objective,
-            nodes=request.nodes,
-            warm_start=request.warm_start,
-            machines=machines,
-            bandwidth=bandwidth,
-        )
+        return plan(problem, **request, progress=report, machines=machines, bandwidth=bandwidth)
 
 
 def _search_on_cluster(problem: Problem, request: _Request, restarts: int | None, scheduler: str | None) -> Result:
@@ -180,16 +176,7 @@ def _search_on_cluster(problem: Problem, request: _Request, restarts: int | None
 
     with progress_shown() as report:
         return portfolio(
-            problem,
-            request.solver,
-            restarts=restarts or DEFAULT_RESTARTS,
-            budget=request.budget,
-            seed=request.seed,
-            progress=report,
-            objective=request.objective,
-            nodes=request.nodes,
-            warm_start=request.warm_start,
-            scheduler=scheduler,
+            problem, **request, progress=report, restarts=restarts or DEFAULT_RESTARTS, scheduler=scheduler
         )
 
 

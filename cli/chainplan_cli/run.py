@@ -36,6 +36,9 @@ def command(
     5 times and more, fewer where a run takes seconds. Integer Jacobians must agree exactly (modulo 2^64), floating ones
     up to c · eps · max|J|. Of a plan for products set-up and single products are timed, and a few are compared.
 
+    Of a model in ONNX the order is run and timed: its weights are not looked at, and the Jacobians are random unless
+    --jacobians gives them.
+
     A spec is planned for --objective: by default weighted where a factor is not dense and states are given, else fma. A
     spec of layers is evaluated and linearised at a point, and validated against central differences too; its default
     objective has the functions of matrix-free elementals measured there.
@@ -74,7 +77,9 @@ def command(
         problem, plan, made_by = _plan_for(content, path, seed, objective, dtype)
     require_memory(problem, dtype)
     values = draw_all(problem, seed, dtype) if jacobians is None else load_npz(jacobians, problem)
-    origin = f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
+    origin = _origin(jacobians, seed, dtype)
+    if jacobians is None and getattr(content, "of_model", False):
+        origin += "\n  the weights of the model are not looked at; --jacobians FILE.npz gives Jacobians of your own"
     if plan.programs:
         return _run_products(problem, plan, values, f"plan {made_by}, {origin}")
     validation = validate(problem, plan, values)
@@ -123,13 +128,18 @@ def _run_family(
     assert plan is not None
     require_memory(problem, dtype)
     values = draw(problem.graph, seed, dtype) if jacobians is None else load_npz(jacobians, problem)
-    origin = f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
+    origin = _origin(jacobians, seed, dtype)
     validation = validate(problem, plan, values)
     count = len(found.plans)
     made = f"plan from {path}, the cheapest of {count} for these sizes" if count > 1 else f"plan from {path}"
     _show(problem, validation, f"{made}, {origin}")
     click.echo(f"\n  {validation.verdict}")
     return 0 if validation.valid else 1
+
+
+def _origin(jacobians: str | None, seed: int, dtype: str) -> str:
+    """Say where elemental Jacobians come from."""
+    return f"random {dtype} Jacobians, seed {seed}" if jacobians is None else f"Jacobians of {jacobians}"
 
 
 def _refuse(wrong: bool, option: str, why: str) -> None:

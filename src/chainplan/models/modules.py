@@ -91,7 +91,8 @@ class SimulationModule:
         Raises
         ------
         ArgumentError
-            Where a trial call returns neither a block nor, for a single vector, a vector.
+            Where a trial call raises an error, which is the cause, or returns neither a block nor, for a single vector,
+            a vector.
         """
         rows, cols = (own if own is not None else other for own, other in zip(self.shape, known, strict=True))
         tangent, adjoint = self.functions or (None, None)
@@ -104,25 +105,34 @@ class SimulationModule:
     def _entries(self, function: ArrayFunction, mode: str, shape: tuple[int, int]) -> int:
         """Return the entries of a result for one vector, which the function takes as a block or by itself."""
         axis = 0 if mode == "tangent" else 1
-        array = fault = None
-        try:
-            array = np.asarray(function(np.zeros(shape)))
-        except Exception as error:
-            fault = error
-        if array is None or array.ndim != 2 or array.shape[1 - axis] != 1:
-            with suppress(Exception):
-                vector = np.asarray(function(np.zeros(shape[axis])))
-                if vector.ndim == 1:
-                    return len(vector)
-            if fault is not None:
-                raise fault
-            assert array is not None
-            expected = "an array of outputs x 1 for a column" if mode == "tangent" else "1 x inputs for a row"
+        array, fault = _tried_on(function, shape)
+        if array is not None and array.ndim == 2 and array.shape[1 - axis] == 1:
+            return int(array.shape[axis])
+        vector, second = _tried_on(function, shape[axis : axis + 1])
+        if vector is not None and vector.ndim == 1:
+            return len(vector)
+        expected = "an array of outputs x 1 for a column" if mode == "tangent" else "1 x inputs for a row"
+        if array is not None:
             found = f"found a {mode} that returned shape {array.shape}"
-            raise ArgumentError(
-                f"modules['{self.name}']: {found}; expected {expected}. It should map blocks of vectors, or vectors."
-            )
-        return int(array.shape[axis])
+        else:
+            found = f"found a {mode} that raised {_said(fault)}"
+            if second is not None and _said(second) != _said(fault):
+                found += f", and for a single vector {_said(second)}"
+        raise ArgumentError(
+            f"modules['{self.name}']: {found}; expected {expected}. It should map blocks of vectors, or vectors."
+        ) from fault
+
+
+def _tried_on(function: ArrayFunction, shape: tuple[int, ...]) -> tuple[Array | None, Exception | None]:
+    """Return what a function makes of zeros, or what it raises."""
+    try:
+        return np.asarray(function(np.zeros(shape))), None
+    except Exception as error:
+        return None, error
+
+
+def _said(error: Exception | None) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}" if str(error) else type(error).__name__
 
 
 def _takes_one(

@@ -200,11 +200,11 @@ def random_prime() -> int:
     """Draw a random prime of `LABEL_BITS` bits."""
     while True:
         candidate = secrets.randbits(LABEL_BITS) | 1 << (LABEL_BITS - 1) | 1
-        if _is_prime(candidate):
+        if is_prime(candidate):
             return candidate
 
 
-def _is_prime(n: int) -> bool:
+def is_prime(n: int) -> bool:
     """Decide primality by Miller-Rabin with the first twelve primes, exact below 3·10^23 (Sorenson & Webster 2017)."""
     bases = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
     if any(n % b == 0 for b in bases):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,10 @@ class ShiftsBlock:
     Parameters
     ----------
     coefficients : Coefficients
-        The coefficient of each shift. A shift is an offset i: a lag where it is negative, a lead where it is positive;
-        or (i, m) or (i, m, e), a diagonal without its first m and its last e entries. Coefficients of shifts that
-        share entries add up there; shifts that have none in T periods are zero.
+        The coefficient of each shift, of which the block keeps a copy that cannot be changed. A shift is an offset i: a
+        lag where it is negative, a lead where it is positive; or (i, m) or (i, m, e), a diagonal without its first m
+        and its last e entries. Coefficients of shifts that share entries add up there; shifts that have none in T
+        periods are zero.
     size : int | None
         The number T of periods; None where something else says it.
 
@@ -62,6 +64,18 @@ class ShiftsBlock:
             raise ArgumentError(
                 f"size: found {size!r}; expected a whole number from 1. Pass the periods, size=300, say."
             )
+        self.__dict__["coefficients"] = MappingProxyType(dict(self.coefficients))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what travels to other processes: views of mappings do not."""
+        return {**self.__dict__, "coefficients": dict(self.coefficients)}
+
+    def __setstate__(self, state: Mapping[str, object]) -> None:
+        """Take what has travelled."""
+        self.__dict__.update(state)
+        self.__dict__["coefficients"] = MappingProxyType(self.coefficients)
+        if "numbers" in state:
+            self.numbers.flags.writeable = False
 
     @property
     def shifts(self) -> tuple[Shift, ...]:
@@ -71,7 +85,9 @@ class ShiftsBlock:
     @cached_property
     def numbers(self) -> Array:
         """The coefficients in the order given, as an array."""
-        return np.array(list(self.coefficients.values())) if self.coefficients else np.zeros(0)
+        numbers = np.array(list(self.coefficients.values())) if self.coefficients else np.zeros(0)
+        numbers.flags.writeable = False
+        return numbers
 
     @property
     def dtype(self) -> DType:
@@ -113,8 +129,10 @@ def shifts_of_values(structure: Shifts, coefficients: Array) -> ShiftsBlock:
     """Return coefficients of the runs of a structure as a block of their own."""
     made = object.__new__(ShiftsBlock)  # nothing is left to be checked
     size = structure.rows if structure.rows == structure.cols else None
-    made.__dict__.update(coefficients=dict(zip(structure.items, coefficients.tolist(), strict=True)), size=size)
-    made.__dict__["numbers"] = coefficients
+    named = dict(zip(structure.items, coefficients.tolist(), strict=True))
+    numbers = coefficients.copy()
+    numbers.flags.writeable = False
+    made.__dict__.update(coefficients=MappingProxyType(named), size=size, numbers=numbers)
     return made
 
 
