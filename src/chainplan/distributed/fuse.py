@@ -65,7 +65,7 @@ def grouped(
     """
     readers = Counter(arg for step in plan.steps for arg in set(step.operands()))
     kept = {output.step for output in plan.outputs} | alone
-    made: dict[int, TaskGroup] = {}
+    made: dict[int, _OpenGroup] = {}
     for position, step in enumerate(plan.steps):
         if isinstance(step, Load):
             continue
@@ -79,16 +79,34 @@ def grouped(
         while inner and sum(g.price for g in inner) >= short:
             inner.remove(max(inner, key=lambda g: (g.price, g.result)))
         outside = [g for g in others if g not in inner]
-        waits = any(not isinstance(plan.steps[read], Load) for group in inner for read in group.reads)
+        waits = any(group.waits for group in inner)
         if len(outside) == 1 and outside[0] in fit and prices[position] < short and not waits:
             inner += [group for group in outside if group.price - group.longest < MOST_SHORT * short]
-        made[position] = _merge_groups(position, args, inner, prices[position], machine)
         for group in inner:
             del made[group.result]
-    return list(made.values())
+        made[position] = _merge_groups(position, args, inner, prices[position], machine)
+        made[position].waits = any(group.waits for group in inner) or len(inner) < len(others)
+    return [group.closed() for group in made.values()]
 
 
-def _on_one_machine(groups: list[TaskGroup], machine: int | None) -> list[TaskGroup]:
+@dataclass(eq=False)
+class _OpenGroup:
+    """A group that may grow; `waits` says whether it reads the result of another one."""
+
+    result: int
+    steps: list[int]
+    reads: dict[int, None]
+    price: int
+    longest: int
+    machine: int | None
+    waits: bool = False
+
+    def closed(self) -> TaskGroup:
+        """The group as it is."""
+        return TaskGroup(tuple(sorted(self.steps)), tuple(self.reads), self.price, self.longest, self.machine)
+
+
+def _on_one_machine(groups: list[_OpenGroup], machine: int | None) -> list[_OpenGroup]:
     """The groups that may run on a machine, or where that is open on the machine of the first that has one."""
     if machine is None:
         machine = next((group.machine for group in groups if group.machine is not None), None)
@@ -96,12 +114,18 @@ def _on_one_machine(groups: list[TaskGroup], machine: int | None) -> list[TaskGr
 
 
 def _merge_groups(
-    position: int, args: Sequence[int], inner: Sequence[TaskGroup], price: int, machine: int | None
-) -> TaskGroup:
-    """The group of a step and of the groups that it takes in."""
-    steps = sorted(step for group in inner for step in group.steps)
+    position: int, args: Sequence[int], inner: Sequence[_OpenGroup], price: int, machine: int | None
+) -> _OpenGroup:
+    """The group of a step and of the groups that it takes in, of which the largest one grows."""
     results = {group.result for group in inner}
-    reads = dict.fromkeys([*(read for group in inner for read in group.reads), *(a for a in args if a not in results)])
-    longest = max([price, *(group.longest for group in inner)])
-    machine = next((one for one in (machine, *(group.machine for group in inner)) if one is not None), None)
-    return TaskGroup((*steps, position), tuple(reads), price + sum(group.price for group in inner), longest, machine)
+    made, *smaller = sorted(inner, key=lambda group: -len(group.steps)) or [_OpenGroup(position, [], {}, 0, 0, None)]
+    for group in smaller:
+        made.steps += group.steps
+        made.reads |= group.reads
+    made.steps.append(position)
+    made.reads |= dict.fromkeys(arg for arg in args if arg not in results)
+    made.result, made.price = position, made.price + price + sum(group.price for group in smaller)
+    made.longest = max([price, made.longest, *(group.longest for group in smaller)])
+    places = (machine, made.machine, *(group.machine for group in smaller))
+    made.machine = next((place for place in places if place is not None), None)
+    return made
