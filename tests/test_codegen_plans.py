@@ -112,7 +112,7 @@ def test_emit_takes_specs_and_plan_files(tmp_path: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("chain: [{shape: [1, 1]}, {shape: [1, 1], tangent: 3, adjoint: 3}]\n", "found a step of kind propagate"),
+        ("chain: [{shape: [1, 1]}, {shape: [1, 1], tangent: 3, adjoint: 3}]\n", "found matrix-free elementals"),
         ("chain: [2, 3, 2]\nproducts: {right: 2}\n", "found products with vectors"),
         ("chain: [500, 500, 500]\n", "expected at most 100,000"),
         ("chain: [2, 3, n]\nsizes: {n: [2, 9]}\n", "n"),

@@ -306,7 +306,7 @@ def test_the_hessian_of_one_number_needs_no_weights() -> None:
     formed = plan(replace(problem, products=None))
     assert np.array_equal(operator(formed, values) @ np.eye(4, dtype=int), expected)
     several = plan(from_spec({"chain": [4, 3, 2], "derivative": 2}))
-    with pytest.raises(ExecutionError, match="several rows"):
+    with pytest.raises(ExecutionError, match="rows without weights"):
         operator(several, draw_all(several.problem, 0))
 
 
@@ -325,7 +325,9 @@ def test_the_plan_file_is_read_checked_and_run(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_directions_beside_products_are_refused_by_their_numbers() -> None:
-    with pytest.raises(SpecError, match="directions: found '0 on the left, 2 on the right'; expected no directions"):
+    with pytest.raises(
+        SpecError, match="found 'directions, 0 on the left and 2 on the right'; expected one row and no"
+    ):
         asked(HOURGLASS, 5, directions={"right": 2})
 
 

@@ -155,3 +155,13 @@ def test_operands_are_the_numbers_among_the_fields_and_are_renumbered(step: Step
     moved = step.renumbered({number: number + 10 for number in step.operands()})
     assert moved == step._replace(**{n: old + 10 for n, old in zip(numbers, held, strict=True) if old is not None})
     assert type(moved) is type(step)
+
+
+def test_steps_are_equal_to_those_of_their_own_kind_alone() -> None:
+    for kind in STEP_KINDS:
+        fields = tuple(range(len(kind._fields)))
+        same = [other for other in STEP_KINDS if len(other._fields) == len(fields)]
+        assert [other for other in same if other._make(fields) == kind._make(fields)] == [kind]
+        assert [other for other in same if not (other._make(fields) != kind._make(fields))]  # noqa: SIM202 == [kind]
+        assert len({other._make(fields) for other in same}) == len(same)
+        assert kind._make(fields) != fields

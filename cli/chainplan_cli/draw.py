@@ -50,18 +50,20 @@ def command(
     from chainplan.planner import plan
     from chainplan.problem.problem import Problem
     from chainplan.problem.units import unit_text
-    from chainplan.report.slide import slide
+    from chainplan.report.slide import not_drawn, slide
     from chainplan.report.slide_files import slide_writer
 
     written = slide_writer(output)
     require_place(output)
     content = read_content(path, sizes, arguments, argnums)
+    problem = content if isinstance(content, Problem) else content.problem
+    if reason := not_drawn(problem):
+        raise click.ClickException(f"{path}: {reason}")
     if isinstance(content, SavedPlan):
         if (solver, budget, seed, objective) != ("auto", None, 0, None):
             raise click.ClickException(f"{path}: found a plan, which is not planned again; leave the options out.")
         result = saved_result(content)
     else:
-        problem = content if isinstance(content, Problem) else content.problem
         with progress_shown() as progress:
             result = plan(problem, solver, budget=budget, seed=seed, progress=progress, objective=objective)
     if result.price is None:

@@ -8,6 +8,7 @@ import click
 
 from chainplan_cli.common import FILE_NAME, require_place, write_whole
 from chainplan_cli.functions import called_function, function_options, names_function, positions, refuse_arguments
+from chainplan_cli.sizes import at_one_size
 
 if TYPE_CHECKING:
     from chainplan.codegen.program import ScalarProgram
@@ -100,7 +101,7 @@ def _program_of_file(path: str) -> tuple[ScalarProgram, int]:
     from pathlib import Path
 
     from chainplan.codegen.sources.layers import from_layers
-    from chainplan.codegen.sources.plan_steps import from_plan, variable_name
+    from chainplan.codegen.sources.plan_steps import from_plan, not_written, variable_name
     from chainplan.errors import SpecError
     from chainplan.io.plan_file import SavedPlan
     from chainplan.io.read import read_any
@@ -109,17 +110,13 @@ def _program_of_file(path: str) -> tuple[ScalarProgram, int]:
     from chainplan.problem.problem import Problem
     from chainplan.programs.program import Program
 
-    content = read_any(path)
+    content = at_one_size(read_any(path), None, path)
     if isinstance(content, Program):
         return from_layers(content), 0
-    if isinstance(content, SavedPlan):
-        problem, found = content.problem, content.plan
-    elif isinstance(content, Problem):
-        problem, found = content, None if content.products else plan(content, objective="operations").plan
-    else:
-        raise SpecError(f"{path}: found sizes with ranges; expected sizes. Choose them.")
-    if problem.products:
-        raise SpecError(f"{path}: found products with vectors; expected a Jacobian. Leave products out.")
+    problem = content if isinstance(content, Problem) else content.problem
+    if reason := not_written(problem):
+        raise SpecError(f"{path}: {reason}")
+    found = content.plan if isinstance(content, SavedPlan) else plan(problem, objective="operations").plan
     if found is None:
         raise SpecError(f"{path}: found no plan; expected one that can be carried out. Relax the limits.")
     check(found, problem)

@@ -24,7 +24,7 @@ from chainplan.execution.vector_program import VectorFunction, bound, vector_cod
 from chainplan.plans.kept_blocks import multiplying
 from chainplan.plans.steps import Plan, Planned, Propagate, plan_of
 from chainplan.problem.graph import Mode
-from chainplan.problem.second import SecondOrder
+from chainplan.problem.second import HESSIAN_WORDS, no_hessian
 from chainplan.values.jacobians import GivenJacobian
 
 if TYPE_CHECKING:
@@ -82,8 +82,10 @@ def operator(
     second = plan_of(plan).second
     plan, dtype = understood(plan, dtype, products=True, second=second is not None)
     require_jacobians(jacobians)
-    if second is not None:
-        _require_one_matrix(plan, second)
+    count = sum(plan.graph.sizes[v] for v in plan.graph.outputs)
+    if second is not None and (found := no_hessian(second, count)):
+        todo = "Plan with weights: true and without directions, or call chainplan.second_derivatives."
+        raise ExecutionError(f"plan: found one for second derivatives with {found}; expected {HESSIAN_WORDS}. {todo}")
     plan = multiplying(plan)
     run = set_up(plan, jacobians, dtype, wrap)
     rows = plan.graph.outputs if second is None else plan.graph.inputs
@@ -217,18 +219,6 @@ class JacobianOperator(LinearOperator):
 
     def _transpose(self) -> LinearOperator:
         return super()._transpose() if self._complex else self.H  # type: ignore[misc]  # the method to override
-
-
-def _require_one_matrix(plan: Plan, second: SecondOrder) -> None:
-    """Refuse plans for second derivatives that are no matrix of inputs x inputs."""
-    graph = plan.graph
-    one = second.weights or sum(graph.sizes[v] for v in graph.outputs) == 1
-    if not one or not second.symmetric:
-        found = "several rows" if not one else "directions"
-        raise ExecutionError(
-            f"plan: found one for second derivatives with {found}; expected a Hessian of inputs x inputs. Plan with "
-            "weights: true and without directions, or call chainplan.second_derivatives."
-        )
 
 
 def _matrix(X: Any) -> Array:

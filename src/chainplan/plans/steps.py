@@ -26,7 +26,7 @@ from chainplan.errors import PlanError
 from chainplan.errors.arguments import describe, expect, refuse
 from chainplan.plans.second_steps import SecondInterpreter, SecondStep
 from chainplan.plans.state_steps import StateInterpreter, StateStep
-from chainplan.plans.step_types import StepPlaces, VisitResult
+from chainplan.plans.step_types import StepPlaces, VisitResult, keep_kinds_apart
 from chainplan.problem.graph import Graph, Mode
 from chainplan.problem.second import SecondOrder
 
@@ -212,6 +212,8 @@ PROGRAM_STEP_KINDS: frozenset[type] = frozenset(
 """The kinds of steps that may stand in programs."""
 STEP_KINDS: tuple[type[Step], ...] = get_args(Step)
 """Every kind of step; in a plan file it has a name by `word_of`, and the fields of its class."""
+for kind in STEP_KINDS:
+    keep_kinds_apart(kind)
 _STEP_KINDS = frozenset(STEP_KINDS)
 
 

@@ -16,7 +16,7 @@ from chainplan.errors.arguments import expect, refuse, whole
 from chainplan.problem.cost import FMA, CostModel, model_of
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.products import SIDES, Products
-from chainplan.problem.second import SecondOrder, second_name, side_name
+from chainplan.problem.second import HESSIAN_WORDS, SecondOrder, no_hessian, second_name, side_name
 from chainplan.problem.systems import declared_graph
 from chainplan.structures.second import Side
 
@@ -110,14 +110,8 @@ class Problem:
         if products.left:
             expected = "products on the right alone, because H is symmetric and w·H is H·w"
             raise refuse("products", f"{products.left:,} on the left", expected, "Add them to those on the right.")
-        if not second.symmetric:
-            expected = "no directions beside products, whose vectors they would be"
-            found = f"{second.left or 0:,} on the left, {second.right or 0:,} on the right"
-            raise refuse("directions", found, expected, "Leave one of them out.")
-        if not second.weights and (len(graph.outputs) > 1 or any(graph.sizes[v] != 1 for v in graph.outputs)):
-            found = f"products without weights, and {sum(graph.sizes[v] for v in graph.outputs):,} rows"
-            expected = "one row, so that the second derivative is a matrix"
-            raise refuse("products", found, expected, "Ask for weights: true, or for directions instead of products.")
+        if found := no_hessian(second, sum(graph.sizes[v] for v in graph.outputs)):
+            raise refuse("products", found, HESSIAN_WORDS, "Ask for weights: true, or for directions alone.")
 
     @cached_property
     def second_sides(self) -> dict[str, tuple[int, int]]:

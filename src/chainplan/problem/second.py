@@ -74,6 +74,17 @@ class SecondOrder:
         return self.left is None and self.right is None
 
 
+HESSIAN_WORDS = "one row and no directions, so that H is a matrix of inputs x inputs"
+"""What second derivatives are that can be multiplied by vectors."""
+
+
+def no_hessian(second: SecondOrder, rows: int) -> str | None:
+    """Say what makes the second derivative of a function of so many rows no Hessian, None where it is one."""
+    if not second.symmetric:
+        return f"directions, {second.left or 0:,} on the left and {second.right or 0:,} on the right"
+    return None if second.weights or rows == 1 else f"{rows:,} rows without weights"
+
+
 def require_pattern(pattern: object, advice: str) -> None:
     """Refuse what is neither a word for a pattern nor a list of entries; the advice says how to make a list."""
     if not isinstance(pattern, ListedSecond) and pattern not in PATTERN_WORDS:

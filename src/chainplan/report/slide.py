@@ -89,10 +89,15 @@ def undrawable(result: Result) -> str | None:
     """Say why a result cannot be drawn, None where it can."""
     if result.plan is None:
         return "this result has no plan; expected one to draw. Relax the limits, or give it more time."
-    if result.problem.products is not None or result.problem.second is not None:
-        what = "products with vectors" if result.problem.products is not None else "a second derivative"
-        return f"this is a plan for {what}; expected one of a Jacobian to draw. Write its page by 'chainplan report'."
-    return None
+    return not_drawn(result.problem)
+
+
+def not_drawn(problem: Problem) -> str | None:
+    """Say why no plan of a problem can be drawn, None where one can."""
+    if problem.products is None and problem.second is None:
+        return None
+    what = "products with vectors" if problem.products is not None else "a second derivative"
+    return f"this asks for {what}; expected a Jacobian to draw. Write its page by 'chainplan report'."
 
 
 def _file(title: str, about: str, body: Sequence[str], defs: set[str], width: float, height: float) -> str:

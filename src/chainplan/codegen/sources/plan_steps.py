@@ -30,12 +30,27 @@ from chainplan.plans.steps import (
     word_of,
 )
 from chainplan.problem.graph import Elemental, Mode
+from chainplan.problem.problem import Problem
 from chainplan.structures.scaled_identity import ScaledIdentity
 
 MAX_PLAN_FMA = 100_000
 """The most fma of a plan that is written in scalars."""
 MAX_PLAN_BLOCK_ENTRIES = 100_000
 """The most entries, zeros included, of a block that is written in scalars."""
+
+
+def not_written(problem: Problem) -> str | None:
+    """Say why no plan of a problem can be written in scalars, None where one may be."""
+    asked = (
+        ("products with vectors", "products", problem.products is not None),
+        ("second derivatives", "'derivative'", problem.second is not None),
+        ("states that the plan evaluates", "'limits.recompute'", problem.recompute),
+        ("matrix-free elementals", "their tangents and adjoints", not problem.graph.explicit),
+    )
+    for what, key, found in asked:
+        if found:
+            return f"found {what}; expected a Jacobian of elementals whose entries are given. Leave {key} out."
+    return None
 
 
 def from_plan(plan: Plan | Planned, name: str = "jacobian") -> ScalarProgram:
