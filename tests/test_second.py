@@ -33,6 +33,8 @@ from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.mixed_second import OwnSecond
 from chainplan.problem.problem import Problem
 from chainplan.problem.second import ElementalSecond, SecondOrder
+from chainplan.report.explain.reasons import reasons
+from chainplan.report.explain.wording import worded
 from chainplan.report.registry import RENDERERS
 from chainplan.report.words.steps import order_text
 from chainplan.structures import Block, second
@@ -142,6 +144,17 @@ def test_weighting_parts_before_they_are_put_together_costs_less() -> None:
         result = plan(asked(sizes, weights))
         assert result.price == least_with_carried_rows(sizes, weights)
         assert result.price < least_by_splits([*sizes, 1] if weights else sizes)
+
+
+@pytest.mark.parametrize(("sizes", "weights"), [([4, 3, 2, 3], False), ([3, 8, 2, 5], True), ([2, 5, 1, 3, 2], False)])
+def test_runners_up_at_the_last_split_cost_what_the_best_plan_with_it_costs(sizes: list[int], weights: bool) -> None:
+    result = plan(asked(sizes, weights))
+    first = reasons(result, 10.0).splits[0]
+    assert first.runner_up is not None
+    for way in (first.chosen, first.runner_up, *first.ties):
+        assert way.price == least_with_carried_rows(sizes, weights, at=int(way.at.removeprefix("x")))
+    said = str(list(worded(reasons(result, 10.0))))
+    assert f"x0 → {'weights' if weights else f'x{len(sizes) - 1}'}: split at {first.chosen.at}" in said
 
 
 LARGE = 60

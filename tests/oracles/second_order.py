@@ -180,14 +180,18 @@ def _pushed_weighted(rows: int, m: int, p: int, n: int, prices: Prices) -> int:
 
 
 def least_with_carried_rows(
-    sizes: Sequence[int], weights: bool = False, any_order: bool = False, calls: Sequence[Prices] = ()
+    sizes: Sequence[int],
+    weights: bool = False,
+    any_order: bool = False,
+    calls: Sequence[Prices] = (),
+    at: int | None = None,
 ) -> int:
     """The price of the cheapest plan of a dense chain with every part formed or weighted, and any rows carried.
 
     Behind the last elemental there is a link of one row, without a second derivative, where there are `weights`. What
     the splits need, Jacobians of parts and rows behind them, is made with any others: by the splits of a tree, rows
     from the Jacobian of any of its parts, or else in `any_order` of each other. Second derivatives have `calls` or,
-    without prices, entries.
+    without prices, entries. Only plans whose last split is `at` a vertex are looked at, if that is given.
     """
     bent = len(sizes) - 1
     if len(sizes) == 2 and not weights:
@@ -197,6 +201,8 @@ def least_with_carried_rows(
     prices = {some: _products(sizes, some, None) for some in _subsets(_longer(q))} if any_order else {}
     best = None
     for tree in trees(0, q):
+        if at not in (None, tree[0, q]):
+            continue
         if not any_order:
             nodes = {node for node in tree if node != (0, q)}
             carried = {(k, q) for k in range(1, q - 1)}

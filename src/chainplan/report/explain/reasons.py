@@ -24,6 +24,7 @@ from chainplan.report.explain.eliminations import EliminatedVertex, eliminated
 from chainplan.report.explain.products import ProductRange, ProductSide, product_ranges, sides
 from chainplan.report.explain.ranges import OptimalRange, UnprovenRange, ranges
 from chainplan.report.explain.replan import MAX_QUESTION_SECONDS, OutOfQuestionTime, ReplannedOptimum, Replanner
+from chainplan.report.explain.second_splits import second_splits
 from chainplan.report.explain.splits import IntervalSplit, top_splits
 from chainplan.report.explain.variants import FreeVertices, free_sizes
 from chainplan.report.words.figures import label
@@ -66,6 +67,9 @@ def reasons(result: Result, seconds: float, progress: Callable[[SearchProgress],
     candidate, problem = result.candidate, result.problem
     if candidate is not None and candidate.plan.programs:
         return _of_products(result, seconds, progress)
+    if candidate is not None and candidate.plan.second_outputs:
+        split, refusal = second_splits(problem, candidate, seconds)
+        return PlanReasons(result, candidate.price, splits=split, notes=tuple(filter(None, (refusal,))))
     if candidate is None or not candidate.plan.steps or not candidate.plan.outputs:
         return PlanReasons(result)
     plan, replayed = candidate.plan, candidate.priced

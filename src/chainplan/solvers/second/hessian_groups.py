@@ -15,7 +15,8 @@ group, and once through its second derivative. So the cheapest cut is
 
     best(j) = min over i < j of best(i) + P(i, j) + times · (one product with the group),
 
-where a single elemental may also be applied, or its second derivative may wait for the vectors. To cut the chain is
+where a single elemental may also be applied. The second derivative of the first elemental of a group is of one row at
+x_i as it is, and may wait for the vectors; of such a group only what is pushed to x_i is formed. To cut the chain is
 to keep the vertices between groups, and to split a group is to eliminate the others: the plans are those of elimination
 (`plans.second_elimination`), and the program is exact because no block depends on how it is made.
 """
@@ -26,7 +27,14 @@ from collections.abc import Callable, Sequence
 
 from chainplan.plans.accumulations import cheapest_mode
 from chainplan.plans.second_elimination import SecondElimination
-from chainplan.plans.second_open import jacobian_price, open_price, second_price, waiting_price, weighting
+from chainplan.plans.second_open import (
+    jacobian_price,
+    late_price,
+    open_price,
+    second_price,
+    waiting_price,
+    weighting,
+)
 from chainplan.problem.cost import FMA
 from chainplan.problem.graph import Graph
 from chainplan.structures import Block, Dense
@@ -61,6 +69,9 @@ class HessianGroups:
         self._second: dict[tuple[int, int], SecondBlock | None] = {}
         self._prices: dict[tuple[int, int], int] = {}
         self._splits: dict[tuple[int, int], int] = {}
+        self._pushed: dict[tuple[int, int], SecondBlock | None] = {}
+        self._open_prices: dict[tuple[int, int], int] = {}
+        self._open_splits: dict[tuple[int, int], int] = {}
         for length in range(1, self._end + 1):
             for i in range(self._end - length + 1):
                 tick()
@@ -74,20 +85,21 @@ class HessianGroups:
 
     def order(self) -> list[str]:
         """Return the vertices that are eliminated, in order."""
-        return self._eliminated(self._groups)
+        return self._eliminated([(i, j, self._group(i, j)[1]) for i, j in self._groups])
 
     def whole_order(self) -> list[str]:
         """Return the cheapest order in which all vertices are eliminated."""
-        return self._eliminated([(0, self._end)] if self._end else [])
+        return self._eliminated([(0, self._end, False)] if self._end else [])
 
-    def _eliminated(self, groups: Sequence[tuple[int, int]]) -> list[str]:
+    def _eliminated(self, groups: Sequence[tuple[int, int, bool]]) -> list[str]:
+        """Return the vertices inside of groups, in the order of their splits, given in which the first one waits."""
         order, todo = list[str](), list(groups)
         while todo:
-            i, j = todo.pop()
+            i, j, waits = todo.pop()
             if j - i > 1:
-                k = self._splits[i, j]
+                k = (self._open_splits if waits else self._splits)[i, j]
                 order.append(self._chain[k].source)
-                todo += [(i, k), (k, j)]
+                todo += [(i, k, waits), (k, j, False)]
         return order[::-1]
 
     def _take(self, i: int) -> None:
@@ -96,7 +108,8 @@ class HessianGroups:
         price = 0
         if (e.target, e.source) in self._open.applied:
             price += FMA.accumulate(e, cheapest_mode(e))
-        self._second[i, i + 1] = None
+        self._open_prices[i, i + 1] = price
+        self._second[i, i + 1] = self._pushed[i, i + 1] = None
         if one is not None:
             made = weighting(one)
             price += made.fma
@@ -107,24 +120,21 @@ class HessianGroups:
     def _fill(self, i: int, j: int) -> None:
         """Find the cheapest split of a part; ties go to the first one."""
         whole = j < self._end
-        self._prices[i, j], self._splits[i, j] = min(
-            (self._prices[i, k] + self._prices[k, j] + self._split(i, k, j, whole), k) for k in range(i + 1, j)
-        )
+        made = [(self._prices[k, j] + self._split(i, k, j, whole), k) for k in range(i + 1, j)]
+        for prices, splits in ((self._prices, self._splits), (self._open_prices, self._open_splits)):
+            prices[i, j], splits[i, j] = min((prices[i, k] + price, k) for price, k in made)
         k = j - 1
         if whole:
             self._jacobian[i, j] = self._jacobian[k, j].times(self._jacobian[i, k])
             self.counted = self.counted and self._jacobian[i, j].structure.exact
-        after, before = self._second[k, j], self._second[i, k]
+        after, pushed = self._second[k, j], None
         if after is not None:
-            pushed = contraction(after, self._jacobian[i, k], Side.BOTH, True)
-            self.counted = self.counted and pushed.counted
-            before = pushed.block if before is None else before.plus(pushed.block)
-        self._second[i, j] = before
-        if before is not None:
-            self._count(before)
-
-    def _count(self, block: SecondBlock) -> None:
-        self.counted = self.counted and block.exact
+            made_block = contraction(after, self._jacobian[i, k], Side.BOTH, True)
+            self.counted = self.counted and made_block.counted
+            pushed = made_block.block
+        for blocks in (self._second, self._pushed):
+            blocks[i, j] = total = _plus(blocks[i, k], pushed)
+            self.counted = self.counted and (total is None or total.exact)
 
     def _split(self, i: int, k: int, j: int, whole: bool) -> int:
         """Return the price of what a split makes."""
@@ -144,19 +154,31 @@ class HessianGroups:
         best: list[tuple[int, list[tuple[int, int]]]] = [(0, [])]
         for j in range(1, self._end + 1):
             starts = reversed(range(j))
-            price, i = min(((best[i][0] + self._group(i, j), -i) for i in starts), key=lambda pair: (pair[0], pair[1]))
+            price, i = min((best[i][0] + self._group(i, j)[0], -i) for i in starts)
             best.append((price, [*best[-i][1], (-i, j)]))
         return best[-1]
 
-    def _group(self, i: int, j: int) -> int:
-        """Return the price of a group, and of all products with it."""
-        whole, second = j < self._end, self._second[i, j]
-        if j - i > 1:
-            price = self._prices[i, j] + (self._times * jacobian_price(self._jacobian[i, j]) if whole else 0)
-            return price + (0 if second is None else self._times * second_price(second, False))
-        e, price = self._chain[i], 0
-        if whole:
-            applied = self._open.applied.get((e.target, e.source))
-            jacobian = self._times * jacobian_price(e.block)
-            price += jacobian if applied is None else open_price(applied, self._times)
-        return price + (waiting_price(self._own[e.source], self._times) if second is not None else 0)
+    def _group(self, i: int, j: int) -> tuple[int, bool]:
+        """Return the price of a group and of all products with it, and whether its first second derivative waits."""
+        e, whole, second, times = self._chain[i], j < self._end, self._second[i, j], self._times
+        if j - i == 1:
+            price = 0
+            if whole:
+                applied = self._open.applied.get((e.target, e.source))
+                price = times * jacobian_price(e.block) if applied is None else open_price(applied, times)
+            return price + (waiting_price(self._own[e.source], times) if second is not None else 0), False
+        price = times * jacobian_price(self._jacobian[i, j]) if whole else 0
+        weighted = price + self._prices[i, j] + (0 if second is None else times * second_price(second, False))
+        one, pushed = self._own.get(e.source), self._pushed[i, j]
+        if one is None:
+            return weighted, False
+        late = late_price(one) + (0 if pushed is None else second_price(pushed, False))
+        waiting = price + self._open_prices[i, j] + times * late
+        return (waiting, True) if waiting < weighted else (weighted, False)
+
+
+def _plus(one: SecondBlock | None, other: SecondBlock | None) -> SecondBlock | None:
+    """Add two blocks, of which either may be zero."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one.plus(other)

@@ -227,8 +227,22 @@ class SecondIntervalTable:
         ways.append(self._best_split(part, PartChoice(whole=whole), splits))
         return min(ways, key=itemgetter(0))
 
+    def prices_of_splits(self, part: ChainPart, choice: PartChoice) -> dict[int, int]:
+        """Return the least price of what is needed of a part by the vertex of its split; the rest is as in a choice."""
+        price = 0
+        if part.carried and not choice.through:
+            price = self._cost.multiply(self._rows(part.j), self._jacobian[part.i, part.j])
+        totals = self._totals(part, choice, self._splits(part.i, part.j))
+        return {k: price + total for k, total in enumerate(totals, part.i + 1)}
+
     def _best_split(self, part: ChainPart, choice: PartChoice, splits: _SplitPrices) -> tuple[int, PartChoice]:
         """Return the least price of a part that is split where that is cheapest, and the choice."""
+        totals = self._totals(part, choice, splits)
+        price = min(totals)
+        return price, choice._replace(k=part.i + 1 + totals.index(price))
+
+    def _totals(self, part: ChainPart, choice: PartChoice, splits: _SplitPrices) -> list[int]:
+        """Return the least price of a part by each split, but for rows that its own Jacobian carries."""
         i, j, weighted, _, carried = part
         through = carried and choice.through
         made = splits.weighted if weighted else splits.formed
@@ -239,8 +253,7 @@ class SecondIntervalTable:
         if not weighted and not through and self._kinds and self._kinds[i:twin] == self._kinds[twin:j]:
             read = choice.whole or self._first_bent(i) < twin
             totals[twin - i - 1] = made[twin - i - 1] + self._prices[False].of(i, twin, read)
-        price = min(totals)
-        return price, choice._replace(k=i + 1 + totals.index(price))
+        return totals
 
     def _parts(self, part: ChainPart, whole: bool, through: bool) -> tuple[list[int], list[int]]:
         """Return the prices of both parts of each split; what is needed of them says `split_parts`."""
