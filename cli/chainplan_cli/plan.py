@@ -46,7 +46,7 @@ SCHEDULE_FORMATS = ("svg", "trace")
 @machines_option
 @bandwidth_option
 @click.option("--search", type=click.Choice(["here", "dask"]), default="here", help="Where: here or on a cluster.")
-@click.option("--restarts", type=WholeNumberType(1, MAX_OPTION_COUNT), help="Searches on the cluster.  [default: 4]")
+@click.option("--restarts", type=WholeNumberType(1, MAX_OPTION_COUNT), help="Searches of --search dask.  [default: 4]")
 @click.option("--scheduler", metavar="ADDRESS", help="Of the cluster.  [default: a local cluster]")
 @click.option("--warm-start", "start", metavar="PLAN", help="A plan file of the same problem to start from.")
 @click.option("--format", "form", type=click.Choice(PLAN_FORMATS), default="text", show_default=True)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from functools import partial
 from math import inf
 from random import Random
-from typing import NamedTuple, Protocol, final
+from typing import NamedTuple, final
 
 from chainplan.plans.bound import Bound
 from chainplan.plans.candidate import Candidate
@@ -32,7 +32,7 @@ from chainplan.solvers.elimination.large_neighbourhood import cut, parents
 from chainplan.solvers.elimination.local_search import MAX_OFTEN_ANNEALED_INTERMEDIATES
 from chainplan.solvers.search.search import SECONDS_BETWEEN_REPORTS, Search, SearchProgress, SearchStopped
 from chainplan.solvers.search.solver import Solver
-from chainplan.solvers.teams.turns import Turn, TurnAnswer
+from chainplan.solvers.teams.turns import Crew, PendingAnswer, Turn
 
 SECONDS_PER_ROUND = 2.0
 """Seconds after which members exchange what they have."""
@@ -46,43 +46,8 @@ SMALLEST_REGION = 30
 """Vertices below which a region is too small to be searched alone."""
 CUTS_OF_ROUND = 8
 """Random cuts of the order, of which that with the largest regions is taken."""
-PROOF_SHARE = 0.7
-"""Share of the seconds that are left for one turn of a proof, and of all seconds after which its steps are finer."""
 _SECONDS_TO_ANSWER = 10.0
 """Seconds after the end of a turn in which a member must answer."""
-
-
-class PendingAnswer(Protocol):
-    """A turn that has been handed to a member: a future."""
-
-    def done(self) -> bool:
-        """Whether there is an answer, or an error."""
-        ...
-
-    def wait(self, seconds: float) -> None:
-        """Wait until there is one, for at most so many seconds."""
-        ...
-
-    def result(self) -> TurnAnswer | None:
-        """The answer, once it is there; None where the member was lost."""
-        ...
-
-
-class Crew(Protocol):
-    """The members of a team, wherever they run."""
-
-    @property
-    def members(self) -> int:
-        """How many there are."""
-        ...
-
-    def submit(self, member: int, turn: Turn) -> PendingAnswer:
-        """Hand a turn to a member."""
-        ...
-
-    def end(self) -> None:
-        """Tell all members to end their turns now."""
-        ...
 
 
 class _HandedOut(NamedTuple):
@@ -140,7 +105,8 @@ class _Team:
 
     def __init__(self, crew: Crew, problem: Problem, search: Search) -> None:
         self.crew, self.problem, self.search, self.rng = crew, problem, search, Random(search.seed)
-        self.number, self.proofs, self.finer, self.said, self.finder = 0, 0, 0, 0.0, "the leader"
+        self.said, self.finder = 0.0, "the leader"
+        self.number, self.idle, self.proofs = 0, 0, 0
         self.begun = [] if search.start is None else order_of(search.start)
         self.order, self.parts = list[int](), list[list[int]]()
         self.price: int | None = None
@@ -172,7 +138,7 @@ class _Team:
         self._await(self.search.seconds + self.search.left if limited else inf)
         if limited:
             self.crew.end()
-        self.collect()
+        self.collect(self.search.seconds + _SECONDS_TO_ANSWER if limited else inf)
 
     def _outcome(self, led: Outcome) -> Outcome:
         """The better plan of the leader's and the members', and the bound as it holds for it."""
@@ -239,19 +205,9 @@ class _Team:
             way, region = ("start", self.begun) if first else ("improve", self.parts[part])
             self.out.append(self._handed_out(way, member, part, seconds, before, region))
         if self.prover is not None and self.proof is None:
-            self._hand_out_proof(self.prover)
-
-    def _hand_out_proof(self, member: int) -> None:
-        """Have a member prove, each time for longer; at the end in finer and finer steps that can still be finished.
-
-        On a large graph the first turn is the only one, because the quick means of a bound begin anew in each.
-        """
-        seconds = self._left
-        if self.small:
-            seconds = min(SECONDS_PER_ROUND * 2**self.proofs, PROOF_SHARE * seconds)
-        self.finer += self.search.gone > PROOF_SHARE
-        self.proofs += 1
-        self.proof = self._handed_out("prove", member, 0, seconds, [], [])
+            seconds = min(self._left, SECONDS_PER_ROUND * 2**self.number) if self.small else self._left
+            self.proof = self._handed_out("prove", self.prover, 0, seconds, [], [])
+            self.proofs += 1
 
     def _divided(self) -> list[list[int]]:
         """The regions of the order, or the whole where that is small in every second round."""
@@ -270,7 +226,7 @@ class _Team:
         seconds = max(0.0, seconds)
         nodes = None if search.nodes is None else max(1, search.nodes // ROUNDS_OF_NODES)
         seed = search.seed + 1 + member + self.number * self.crew.members
-        number = self.finer if way == "prove" else self.number
+        number = self.proofs if way == "prove" else self.number if self.small else self.idle
         turn = Turn(way, seed, number, None if search.budget is None else seconds, nodes, search.best, before, region)
         overdue = inf if nodes is not None else search.seconds + seconds + _SECONDS_TO_ANSWER
         return _HandedOut(member, part, overdue, self.crew.submit(member, turn))
@@ -288,6 +244,7 @@ class _Team:
                 best[one.part], parts[one.part] = rank, answer.order
                 finders += [f"member {one.member + 1}"] if rank[0] else []
         self.out.clear()
+        self.idle = 0 if finders else self.idle + 1
         if best:
             self._keep([v for part in parts for v in part], " and ".join(dict.fromkeys(finders)))
         self._take_proof()
@@ -320,10 +277,10 @@ class _Team:
     def _await(self, until: float) -> None:
         """Wait for the answers of a round, until so many seconds are gone or they are overdue; report meanwhile.
 
-        With nodes the proof is awaited too.
+        With nodes, and at the end, the proof is awaited too.
         """
-        proofs = [] if self.proof is None or self.search.nodes is None else [self.proof]
-        for one in (*self.out, *proofs):
+        late = self.search.nodes is not None or until < inf
+        for one in (*self.out, *([self.proof] if self.proof is not None and late else [])):
             while not one.answer.done() and (left := min(until, one.overdue) - self.search.seconds) > 0:
                 one.answer.wait(min(left, SECONDS_BETWEEN_REPORTS))
                 self._report()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from chainplan.compiled.loader import compiled_core
 from chainplan.problem.problem import Problem
@@ -18,12 +18,7 @@ from chainplan.solvers.elimination.branch_and_bound import STEPS_TO_DOUBLE, Exac
 from chainplan.solvers.elimination.compiled_search import MAX_SET_VERTICES
 from chainplan.solvers.elimination.elimination_graph import WorkGraph
 from chainplan.solvers.elimination.greedy import PricedOrder
-from chainplan.solvers.elimination.local_search import (
-    MAX_DISTURBANCES,
-    MAX_OFTEN_ANNEALED_INTERMEDIATES,
-    carry_on,
-    improve,
-)
+from chainplan.solvers.elimination.local_search import MAX_DISTURBANCES, carry_on, improve
 from chainplan.solvers.elimination.path_bound import MAX_GROUP_BOUND_INTERMEDIATES, quick_bound
 from chainplan.solvers.search.search import Search, SearchStopped
 
@@ -32,14 +27,14 @@ TURN_PATIENCE = 40
 MAX_UNCOMPILED_SEARCHED = 400
 """Intermediate vertices above which the exact search needs its compiled twin to say more than the quick bound."""
 FINER_STEPS = 4
-"""How many times finer the steps of a proof are each time: what is proven counts once a step is whole."""
+"""How many times finer the steps of a proof are after its first turn: what is proven counts once a step is whole."""
 
 
 class Turn(NamedTuple):
     """What a member is asked for: a better order of `region` after `before` is gone, or a proof.
 
-    `upper` is the price of the best order: a bound that reaches it proves it. `number` counts the rounds of the
-    team; in a proof, how often its steps have become finer.
+    `upper` is the price of the best order: a bound that reaches it proves it. `number` counts the rounds of the team
+    on a small graph, on others those in a row that gained nothing; of a proof, its turns.
     """
 
     way: str
@@ -61,6 +56,39 @@ class TurnAnswer(NamedTuple):
     bound: int = 0
     done: bool = False
     """Whether the member can prove nothing more."""
+
+
+class PendingAnswer(Protocol):
+    """A turn that has been handed to a member: a future."""
+
+    def done(self) -> bool:
+        """Whether there is an answer, or an error."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait until there is one, for at most so many seconds."""
+        ...
+
+    def result(self) -> TurnAnswer | None:
+        """The answer, once it is there; None where the member was lost."""
+        ...
+
+
+class Crew(Protocol):
+    """The members of a team, wherever they run."""
+
+    @property
+    def members(self) -> int:
+        """How many there are."""
+        ...
+
+    def submit(self, member: int, turn: Turn) -> PendingAnswer:
+        """Hand a turn to a member."""
+        ...
+
+    def end(self) -> None:
+        """Tell all members to end their turns now."""
+        ...
 
 
 class Member:
@@ -99,8 +127,7 @@ class Member:
         order = [place[v] for v in turn.region]
         heats = MAX_DISTURBANCES if turn.seed % 2 else (MAX_DISTURBANCES[turn.seed // 2 % len(MAX_DISTURBANCES)],)
         start = PricedOrder(part.order_price(order), order)
-        rounds = turn.number if len(turn.region) <= MAX_OFTEN_ANNEALED_INTERMEDIATES else 0
-        *_, best = carry_on(part, Random(turn.seed), _going(tick), start, TURN_PATIENCE, heats, rounds)
+        *_, best = carry_on(part, Random(turn.seed), _going(tick), start, TURN_PATIENCE, heats, turn.number)
         return TurnAnswer([numbers[i] for i in best.order], start.price - best.price)
 
     def prove(self, turn: Turn, tick: Callable[[], None]) -> TurnAnswer:
@@ -117,7 +144,7 @@ class Member:
             if self._exact is None:
                 self._exact = ExactSearch(core, tick=tick)
             upper = None if turn.upper is None else turn.upper - core.fixed
-            self._exact.run(upper, tick, STEPS_TO_DOUBLE * FINER_STEPS**turn.number)
+            self._exact.run(upper, tick, STEPS_TO_DOUBLE * (FINER_STEPS if turn.number else 1))
         if self._exact is None:
             return TurnAnswer(None, bound=self._bound)
         self._bound = max(self._bound, self._exact.bound + core.least_fixed)
