@@ -28,6 +28,7 @@ from chainplan.distributed.fingerprints import file_fingerprint, fingerprint
 from chainplan.distributed.skeleton import skeleton
 from chainplan.distributed.split import TaskRoom
 from chainplan.distributed.value_files import write_whole
+from chainplan.distributed.worker_plan import PlanPatterns
 from chainplan.errors import ExecutionError
 from chainplan.planner import plan
 from chainplan.plans.candidate import Candidate
@@ -121,7 +122,8 @@ def test_a_block_is_written_where_losing_it_costs_more(sizes: list[int], written
     result = plan(chain_problem(sizes))
     assert result.plan is not None
     room = TaskRoom(None, 8)
-    made = skeleton(result.plan, Candidate(result.plan, WEIGHTED_COST), room, 0)
+    candidate = Candidate(result.plan, WEIGHTED_COST)
+    made = skeleton(result.plan, candidate, room, 0, PlanPatterns(result.plan, candidate.replay))
     assert sum(name is not None for name in block_files(result.plan, made, room, ())) == written
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -31,14 +32,23 @@ from chainplan.distributed import inputs, submission, task_plan  # noqa: E402
 from chainplan.distributed.executors import dask_cluster  # noqa: E402
 from chainplan.distributed.executors.dask_cluster import DaskExecutor  # noqa: E402
 from chainplan.distributed.fuse import grouped  # noqa: E402
-from chainplan.distributed.skeleton import GivenFunctions, KnownSeconds, Skeleton, TaskResult, skeleton  # noqa: E402
+from chainplan.distributed.skeleton import (  # noqa: E402
+    GivenFunctions,
+    GivenPattern,
+    KnownSeconds,
+    Skeleton,
+    TaskResult,
+    skeleton,
+)
 from chainplan.distributed.split import Axis, TaskRoom  # noqa: E402
-from chainplan.distributed.worker_tasks import cut, joined  # noqa: E402
+from chainplan.distributed.worker_plan import PlanPatterns, WorkerPlan  # noqa: E402
+from chainplan.distributed.worker_tasks import SentPattern, cut, joined, with_patterns  # noqa: E402
 from chainplan.errors import ExecutionError, SolverError  # noqa: E402
 from chainplan.execution.executor import taken  # noqa: E402
 from chainplan.kernels.convert import as_matrix  # noqa: E402
 from chainplan.planner import plan  # noqa: E402
 from chainplan.plans.candidate import Candidate  # noqa: E402
+from chainplan.plans.replay import replay  # noqa: E402
 from chainplan.plans.result import Result  # noqa: E402
 from chainplan.plans.steps import Load  # noqa: E402
 from chainplan.tradeoff import pareto  # noqa: E402
@@ -230,25 +240,29 @@ def test_a_module_that_kills_every_worker_is_named(client: Any, monkeypatch: pyt
 def _skeleton(result: Result, limit: int | None, short: int, seconds: dict[str, float] | None = None) -> Skeleton:
     assert result.plan is not None
     candidate = Candidate(result.plan, WEIGHTED_COST)
-    return skeleton(result.plan, candidate, TaskRoom(limit, 8), short, KnownSeconds(seconds or {}))
+    patterns = PlanPatterns(result.plan, candidate.replay)
+    return skeleton(result.plan, candidate, TaskRoom(limit, 8), short, patterns, KnownSeconds(seconds or {}))
 
 
 def _run_here(result: Result, tasks: Skeleton, values: dict[str, Any]) -> dict[Any, Any]:
     """Run tasks one after another in this process."""
     assert result.plan is not None
-    run = taken(result.plan, values)
+    run, patterns = taken(result.plan, values), PlanPatterns(result.plan, replay(result.plan))
+    placed: WorkerPlan = pickle.loads(pickle.dumps(patterns.placed))
     made: list[Any] = []
 
     def argument(arg: Any) -> Any:
         if isinstance(arg, TaskResult):
             return made[arg.task]
+        if isinstance(arg, GivenPattern):
+            return SentPattern(arg.mark, patterns.lists(arg.mark))
         if isinstance(arg, GivenFunctions):
             return run.applied[arg.elemental]
         value = run.values[arg.position]
         return value if arg.axis is None else cut(value, arg.axis, arg.start, arg.stop)
 
     for task in tasks.tasks:
-        made.append(task.call(result.plan, run.dtype.str, False, *map(argument, task.reads)))
+        made.append(with_patterns(task.call, placed, (run.dtype.str, False, *map(argument, task.reads))))
     found = {}
     for output, source, position in result.plan.outputs:
         axis, pieces = tasks.outputs[position]

@@ -18,7 +18,9 @@ import chainplan
 from chainplan.distributed import inputs, task_plan, worker_tasks
 from chainplan.distributed.executors.dask_cluster import DaskExecutor
 from chainplan.distributed.split import Axis
+from chainplan.distributed.worker_plan import PlanPatterns
 from chainplan.errors import ExecutionError
+from chainplan.plans.replay import replay
 from chainplan.values import references
 from chainplan.values.draw import draw
 from tests.local_cluster import local_client
@@ -272,7 +274,7 @@ def test_columns_of_a_large_file_are_read_a_few_rows_at_a_time(tmp_path: Path, m
     value = np.arange(750).reshape(25, 30)
     np.save(tmp_path / "F1.npy", value)
     part = worker_tasks.ReferencedPart(0, str(tmp_path / "F1.npy"), Axis.COLS, 3, 17)
-    found = part.fetch(result.plan, "<i8")
+    found = part.fetch(PlanPatterns(result.plan, replay(result.plan)).placed, "<i8")
     assert np.array_equal(found, value[:, 3:17])
     assert type(found.base) is np.ndarray
 
@@ -293,7 +295,7 @@ def test_of_an_array_in_a_store_only_the_part_that_a_task_needs_is_read(tmp_path
         raw.write(b"broken")
     for path in (tmp_path / "F1.zarr", tmp_path / "F1.h5::/a"):
         part = worker_tasks.ReferencedPart(0, str(path), Axis.ROWS, 5, 17)
-        assert np.array_equal(part.fetch(result.plan, "<i8"), value[5:17])
+        assert np.array_equal(part.fetch(PlanPatterns(result.plan, replay(result.plan)).placed, "<i8"), value[5:17])
         with pytest.raises(ExecutionError, match=r"'F1' cannot be read: .*; expected an array of 25 x 30"):
             chainplan.execute(result, {"F1": path})
 

@@ -16,7 +16,9 @@ from chainplan.distributed import step_seconds
 from chainplan.distributed.executors.pool import PoolExecutor
 from chainplan.distributed.fuse import grouped
 from chainplan.distributed.step_seconds import LearnedSeconds, StepNote, add_notes, taken_notes, timed_step
+from chainplan.distributed.worker_plan import PlanPatterns
 from chainplan.distributed.worker_tasks import GroupTask, PieceTask
+from chainplan.plans.replay import replay
 from chainplan.plans.steps import Accumulate, Load
 from chainplan.values.draw import draw
 from tests.problems import chain_problem, random_problem
@@ -156,8 +158,9 @@ def test_what_is_learned_gets_better_at_once_and_worse_by_halves() -> None:
 def test_pieces_are_shares_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     clock: Iterator[int] = iter([0, 3, 10, 14])
     monkeypatch.setattr(step_seconds, "perf_counter", lambda: next(clock))
-    plan = chainplan.plan(chain_problem([2, 3])).plan
-    assert plan is not None
+    made = chainplan.plan(chain_problem([2, 3])).plan
+    assert made is not None
+    plan = PlanPatterns(made, replay(made)).placed
     for share in (0.25, 0.75):
         with timed_step(plan, 5, share):
             pass

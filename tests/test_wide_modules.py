@@ -21,6 +21,7 @@ from chainplan.distributed.executors.dask_cluster import DaskExecutor
 from chainplan.distributed.skeleton import CrewFacts, KnownSeconds, Skeleton, skeleton
 from chainplan.distributed.split import Axis, StepSplit, TaskRoom
 from chainplan.distributed.wide_modules import PieceChoice, cut_for_workers
+from chainplan.distributed.worker_plan import PlanPatterns
 from chainplan.distributed.worker_tasks import PieceTask
 from chainplan.errors import ArgumentError, ExecutionError
 from chainplan.plans.candidate import Candidate
@@ -33,7 +34,8 @@ SECOND = 10**9
 def _skeleton(result: chainplan.Result, seconds: dict[str, float], crew: CrewFacts) -> Skeleton:
     assert result.plan is not None
     candidate = Candidate(result.plan, WEIGHTED_COST)
-    return skeleton(result.plan, candidate, TaskRoom(None, 8), 20_000_000, KnownSeconds(seconds), crew)
+    patterns = PlanPatterns(result.plan, candidate.replay)
+    return skeleton(result.plan, candidate, TaskRoom(None, 8), 20_000_000, patterns, KnownSeconds(seconds), crew)
 
 
 def _pieces(made: Skeleton) -> dict[int, list[tuple[int, int]]]:

@@ -22,6 +22,7 @@ from chainplan.distributed.executors.base import ResultOf, SentTask, TaskExecuto
 from chainplan.distributed.inputs import GivenInputs, SentArgument, bytes_held, demand_of
 from chainplan.distributed.skeleton import (
     GivenPart,
+    GivenPattern,
     Skeleton,
     TaskArgument,
     TaskKey,
@@ -29,10 +30,10 @@ from chainplan.distributed.skeleton import (
     TaskResult,
     renumbered,
 )
-from chainplan.distributed.worker_tasks import GroupTask, TaskOperand, WorkerTask
+from chainplan.distributed.worker_plan import WorkerPlan
+from chainplan.distributed.worker_tasks import GroupTask, TaskOperand, WorkerTask, with_patterns
 from chainplan.execution.lowering import PlanRun
 from chainplan.kernels.storage import HeldValues
-from chainplan.plans.steps import Plan
 from chainplan.values.references import is_reference
 
 SECONDS_PER_SLICE = 0.05
@@ -55,7 +56,7 @@ class ChainTask:
 
     links: tuple[TaskNode, ...]
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
         raise AssertionError("a chain is sent as slices")
 
 
@@ -101,7 +102,9 @@ class SliceTask:
     seconds: float
     first: bool
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, chain: PickledChain, *before: TaskOperand) -> HeldValues:
+    def __call__(
+        self, plan: WorkerPlan, dtype: str, wrap: bool, chain: PickledChain, *before: TaskOperand
+    ) -> HeldValues:
         done, value = 0, before[0] if before else None
         if not self.first:
             if not isinstance(value, PartOfChain):
@@ -109,7 +112,8 @@ class SliceTask:
             done, value = value
         end, (links, values) = perf_counter() + self.seconds, _unpickled(chain)
         for call, places in links[done:]:
-            value = call(plan, dtype, wrap, *(value if place is None else values[place] for place in places))
+            operands = (value if place is None else values[place] for place in places)
+            value = with_patterns(call, plan, (dtype, wrap, *operands))
             done += 1
             if perf_counter() >= end and done < len(links):
                 return PartOfChain(done, value)
@@ -120,7 +124,7 @@ class SliceTask:
 class DoneTask:
     """How many tasks of a chain are done, None where all are."""
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, made: TaskOperand) -> int | None:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, made: TaskOperand) -> int | None:
         return made.done if isinstance(made, PartOfChain) else None
 
 
@@ -230,4 +234,6 @@ def _rows(made: Skeleton, run: PlanRun) -> list[list[int]]:
 def _reads_little(task: TaskNode, run: PlanRun) -> bool:
     """Say whether what was given for a task may be sent to all workers."""
     values = [run.values[arg.position] for arg in task.reads if isinstance(arg, GivenPart)]
+    if any(arg.size > MAX_CHAINED_BYTES for arg in task.reads if isinstance(arg, GivenPattern)):
+        return False
     return not any(is_reference(value) or bytes_held(value) > MAX_CHAINED_BYTES for value in values)

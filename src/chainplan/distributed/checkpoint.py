@@ -25,6 +25,7 @@ from chainplan.distributed.skeleton import Skeleton, TaskNode, TaskResult, renum
 from chainplan.distributed.split import Axis, TaskRoom
 from chainplan.distributed.state_tasks import AdvanceTask, StateStepTask, WriteStateTask
 from chainplan.distributed.value_files import read_value, write_value, write_whole
+from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.distributed.worker_tasks import GroupTask, PieceTask, TaskOperand, WorkerTask
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun
@@ -270,7 +271,7 @@ class SavedTask:
     call: WorkerTask
     path: str
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
         path = Path(self.path)
         if path.exists():
             return read_value(path)
@@ -290,5 +291,5 @@ class ReadTask:
 
     path: str
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool) -> HeldValues:
         return read_value(Path(self.path))

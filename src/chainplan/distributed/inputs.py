@@ -3,16 +3,16 @@
 The scheduler keeps what is inside tasks for as long as they may have to be repeated, so that only `MAX_INLINED_BYTES`
 travel so, the smallest values first. Arrays above are scattered to the workers, exactly in the parts that tasks read.
 What a lost worker held is scattered again. A path is opened by the task that reads it; a loader is a task, because it
-may take long.
+may take long. The lists of a pattern go there too where the values that are fetched list other entries.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from os import fspath
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
 from chainplan.distributed.executors.base import ResultOf, TaskDemand, TaskExecutor, TaskHandle
@@ -20,19 +20,23 @@ from chainplan.distributed.remote import RemoteBlock
 from chainplan.distributed.skeleton import (
     GivenFunctions,
     GivenPart,
+    GivenPattern,
     GivenPrimal,
     Skeleton,
+    TaskArgument,
     TaskKey,
     TaskNode,
     TaskResult,
 )
 from chainplan.distributed.split import overlap
+from chainplan.distributed.worker_plan import PlanPatterns
 from chainplan.distributed.worker_tasks import (
     CutTask,
     PickledLoader,
     PickledObject,
     PlaceTask,
     ReferencedPart,
+    SentPattern,
     TaskOperand,
     WorkerTask,
     cut,
@@ -42,7 +46,7 @@ from chainplan.execution.lowering import PlanRun
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Load, Plan
 from chainplan.values.jacobians import is_sparse
-from chainplan.values.references import is_path, is_reference
+from chainplan.values.references import is_path, is_reference, listed_entries
 
 MAX_INLINED_BYTES = 4 * 2**20
 """Bytes of values that one run may put inside its tasks."""
@@ -56,8 +60,10 @@ class GivenSource(NamedTuple):
     of: GivenPart
 
 
-SentArgument = GivenPart | GivenFunctions | GivenPrimal | GivenSource
+SentArgument = GivenPart | GivenFunctions | GivenPrimal | GivenPattern | GivenSource
 """What a task reads that does not come from another task."""
+ReadArgument = TypeVar("ReadArgument", bound=TaskArgument | GivenSource | TaskHandle)
+"""What a task reads."""
 
 
 def demand_of(node: TaskNode, run: PlanRun) -> TaskDemand:
@@ -84,9 +90,17 @@ class OwnTask(NamedTuple):
 class GivenInputs:
     """The Jacobians of one run on their way to the tasks that read them."""
 
-    def __init__(self, executor: TaskExecutor, plan: Plan, skeleton: Skeleton, run: PlanRun) -> None:
+    def __init__(
+        self, executor: TaskExecutor, plan: Plan, skeleton: Skeleton, run: PlanRun, patterns: PlanPatterns
+    ) -> None:
         self._executor, self._plan, self._run, self._blocks = executor, plan, run, skeleton.blocks
-        uses = Counter(arg for task in skeleton.tasks for arg in task.reads if not isinstance(arg, TaskResult))
+        self._patterns = patterns
+        references = {position: value for position, value in enumerate(run.values) if is_reference(value)}
+        marks = {position: patterns.of_load(position) for position in references}
+        self._marks = {position: mark for position, mark in marks.items() if mark is not None}
+        self._asked = {mark for position, mark in self._marks.items() if self._asks(position)}
+        reads = (self.with_patterns(task.reads) for task in skeleton.tasks)
+        uses = Counter(arg for args in reads for arg in args if not isinstance(arg, TaskResult))
         self._functions = {**run.applied, **run.modules}
         self._pickled: dict[str, bytes] = {}
         self._loaders: dict[int, bytes] = {}
@@ -101,6 +115,14 @@ class GivenInputs:
             if module.resources:
                 executor.require_resources(name, module.resources)
         self._scattered: dict[SentArgument, TaskHandle] = {}
+
+    def _asks(self, position: int) -> bool:
+        """Say whether a file surely lists other entries than the pattern of a load, so that it will be asked for."""
+        value = self._run.values[position]
+        if not is_path(value):
+            return False
+        listed = listed_entries(value)
+        return listed is not None and listed != self._patterns.nonzeros(self._marks[position])
 
     def _pickle(self) -> None:
         """Make bytes of functions, loaders and a primal chain."""
@@ -146,7 +168,8 @@ class GivenInputs:
             if own is None:
                 yield arg
             else:
-                yield from self._sources(read for read in own.reads if isinstance(read, SentArgument))
+                reads = self.with_patterns(own.reads)
+                yield from self._sources(read for read in reads if isinstance(read, SentArgument))
 
     def send(self, wanted: set[SentArgument]) -> None:
         """Scatter what tasks read and no worker holds."""
@@ -164,6 +187,30 @@ class GivenInputs:
     def _share(self, values: dict[TaskKey, TaskOperand], everywhere: bool) -> dict[TaskKey, TaskHandle]:
         """Send values to workers; functions go to all of them, because tasks are drawn to what they read."""
         return self._executor.share(values, everywhere) if values else {}
+
+    def ask(self, mark: Hashable) -> bool:
+        """Let the lists of a pattern go to the tasks that fetch its values; False where they do, or none does."""
+        if mark in self._asked or mark not in self._marks.values():
+            return False
+        self._asked.add(mark)
+        return True
+
+    def with_patterns(self, reads: Iterable[ReadArgument]) -> Iterator[ReadArgument | GivenPattern]:
+        """What a task reads, with the lists of the patterns that it asks for."""
+        asked: dict[Hashable, None] = {}
+        for arg in reads:
+            yield arg
+            mark = self._marks.get(self._fetched_by(arg))
+            if mark in self._asked:
+                asked[mark] = None
+        for mark in asked:
+            yield GivenPattern(mark, self._patterns.size(mark))
+
+    def _fetched_by(self, arg: TaskArgument | GivenSource | TaskHandle) -> int:
+        """The load whose values a task fetches that reads this, -1 where it fetches none."""
+        if isinstance(arg, GivenSource):
+            return arg.of.position
+        return arg.position if isinstance(arg, GivenPart) and is_path(self._run.values[arg.position]) else -1
 
     def demand(self, node: TaskNode) -> TaskDemand:
         """What a task demands."""
@@ -184,6 +231,8 @@ class GivenInputs:
             return arg.elemental
         if isinstance(arg, GivenPrimal):
             return "primal"
+        if isinstance(arg, GivenPattern):
+            return "pattern"
         step = self._plan.steps[arg.position]
         assert isinstance(step, Load), "only loads are given"
         return step.elemental
@@ -198,6 +247,8 @@ class GivenInputs:
             return PickledObject(what, functions) if functions else self._functions[arg.elemental]
         if isinstance(arg, GivenPrimal):
             return PickledObject(_PRIMAL, self._primal) if self._primal else self._run.primal
+        if isinstance(arg, GivenPattern):
+            return SentPattern(arg.mark, self._patterns.lists(arg.mark))
         value, (position, axis, start, stop) = self._run.values[arg.position], arg
         if position in self._loaders:
             return PickledLoader(self._named(arg), self._loaders[position])
@@ -214,6 +265,8 @@ class GivenInputs:
             return len(self._pickled.get(of.elemental, b""))
         if isinstance(of, GivenPrimal):
             return len(self._primal)
+        if isinstance(of, GivenPattern):
+            return of.size
         if of.position in self._loaders:
             return len(self._loaders[of.position])
         return 0 if is_reference(self._run.values[of.position]) else bytes_held(self.value(arg))

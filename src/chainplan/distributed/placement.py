@@ -14,13 +14,13 @@ from chainplan.distributed.worker_tasks import PLACED_PLANS, withdraw_plan
 if TYPE_CHECKING:
     from distributed import Worker
 
-    from chainplan.plans.steps import Plan
+    from chainplan.distributed.worker_plan import WorkerPlan
 
 
 class PlanPlugin(WorkerPlugin):  # type: ignore[misc]
     """A plan that each worker gets when it starts, or at once."""
 
-    def __init__(self, token: str, plan: Plan) -> None:
+    def __init__(self, token: str, plan: WorkerPlan) -> None:
         self._token, self._plan = token, plan
 
     def setup(self, worker: Worker) -> None:

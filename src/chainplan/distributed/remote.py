@@ -17,10 +17,10 @@ import numpy as np
 
 from chainplan.distributed.skeleton import BlockPieces, Skeleton, TaskNode, TaskResult
 from chainplan.distributed.split import Axis
+from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.distributed.worker_tasks import joined
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun
-from chainplan.execution.program import lowered
 from chainplan.execution.releasing import released
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Plan
@@ -61,16 +61,16 @@ class ReleaseTask:
     position: int
     dense: bool
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, value: HeldValues) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, value: HeldValues) -> HeldValues:
         run = PlanRun(0, {}, np.dtype(dtype))
-        return released([value], 0, lowered(plan).blocks[self.position], self.dense, run, True)
+        return released([value], 0, plan.block(self.position), self.dense, run, True)
 
 
 @dataclass(frozen=True)
 class DtypeTask:
     """The dtype of an output."""
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, value: HeldValues) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, value: HeldValues) -> HeldValues:
         return value.dtype
 
 
@@ -87,7 +87,7 @@ class WriteTask:
     start: int
     stop: int
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, *pieces: HeldValues) -> str:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, *pieces: HeldValues) -> str:
         try:
             return self._write(joined(pieces, self.axis))
         except OSError as error:
@@ -136,7 +136,7 @@ class NameTask:
     path: str
     final: str
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, *suffixes: str) -> str:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, *suffixes: str) -> str:
         place = Path(self.final + suffixes[0])
         Path(self.path + suffixes[0]).replace(place)
         return str(place)

@@ -10,7 +10,7 @@ how many seconds it takes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from chainplan._util.task_threads import ranks
 from chainplan.distributed.fuse import TaskGroup, grouped
 from chainplan.distributed.split import Axis, StepSplit, TaskRoom, cuts, line_axis, overlap, ranges, slots
 from chainplan.distributed.wide_modules import MIN_PIECE_NANOSECONDS, PieceChoice, cut_for_workers
+from chainplan.distributed.worker_plan import PlanPatterns
 from chainplan.distributed.worker_tasks import CutTask, GroupTask, PieceTask, SameTask, SumTask, WorkerTask
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.schedule import Task
@@ -52,9 +53,16 @@ class GivenPrimal(NamedTuple):
     """The primal chain of a plan that evaluates states."""
 
 
+class GivenPattern(NamedTuple):
+    """A pattern whose lists a task reads, by its mark, and its bytes."""
+
+    mark: Hashable
+    size: int
+
+
 TaskKey = tuple[str, str, int]
 """The name of a task on the dashboard, that of its run, and its number."""
-TaskArgument = TaskResult | GivenPart | GivenFunctions | GivenPrimal
+TaskArgument = TaskResult | GivenPart | GivenFunctions | GivenPrimal | GivenPattern
 """What a task reads."""
 
 
@@ -142,6 +150,7 @@ def skeleton(
     candidate: Candidate,
     room: TaskRoom,
     short: int,
+    patterns: PlanPatterns,
     seconds: KnownSeconds = KnownSeconds(),
     crew: CrewFacts = CrewFacts(),
     schedule: Mapping[int, Task] = NO_SCHEDULE,
@@ -158,6 +167,8 @@ def skeleton(
         The memory that a task may take.
     short : int
         The nanoseconds below which groups of steps are fused.
+    patterns : PlanPatterns
+        The patterns that steps read.
     seconds : KnownSeconds
         What steps take; a matrix-free one of which nothing is known counts as long.
     crew : CrewFacts
@@ -187,11 +198,17 @@ def skeleton(
         splits |= cut_for_workers(plan, prices, choices, crew.workers)
     machines = {position: task.machine for position, task in schedule.items()}
     groups = grouped(plan, prices, short, frozenset(splits) | room.large(candidate), machines)
-    builder = _TaskBuilder(plan, blocks, splits, prices)
+    builder = _TaskBuilder(plan, blocks, splits, prices, patterns)
     for group, rank in zip(groups, _turns(groups, schedule) or _ranks(groups, splits), strict=True):
         builder.add(group, rank)
     outputs = {position: builder.output(position) for _, _, position in plan.outputs}
     return Skeleton(tuple(builder.tasks), outputs, blocks, tuple(prices))
+
+
+def given_patterns(patterns: PlanPatterns, steps: Sequence[int]) -> Iterator[GivenPattern]:
+    """Yield the patterns whose lists some steps read."""
+    for mark in patterns.read_by(steps):
+        yield GivenPattern(mark, patterns.size(mark))
 
 
 def _choices(
@@ -229,9 +246,15 @@ class _TaskBuilder:
     """The tasks made so far, and the pieces of the blocks that they make."""
 
     def __init__(
-        self, plan: Plan, blocks: Sequence[Block], splits: Mapping[int, StepSplit], prices: Sequence[int]
+        self,
+        plan: Plan,
+        blocks: Sequence[Block],
+        splits: Mapping[int, StepSplit],
+        prices: Sequence[int],
+        patterns: PlanPatterns,
     ) -> None:
         self._plan, self._blocks, self._splits, self._prices = plan, blocks, splits, prices
+        self._patterns = patterns
         self.tasks: list[TaskNode] = []
         self._pieces: dict[int, BlockPieces] = {}
 
@@ -242,7 +265,8 @@ class _TaskBuilder:
             self._pieces[group.result] = self._add_pieces(group.result, split, rank, group.machine)
             return
         names = self._applied(group.steps)
-        reads = (*map(GivenFunctions, names), *(self._whole(read, rank) for read in group.reads))
+        blocks = (self._whole(read, rank) for read in group.reads)
+        reads = (*map(GivenFunctions, names), *blocks, *given_patterns(self._patterns, group.steps))
         main = max(group.steps, key=lambda step: (self._prices[step], step))
         call = GroupTask(group.steps, group.reads, names)
         made = self._task(dashboard_name(self._plan, main), call, reads, rank, group.machine)
@@ -283,7 +307,7 @@ class _TaskBuilder:
                 for arg, by in zip(read, by_slot, strict=False)
             )
             call = PieceTask(position, axis, start, stop, names, (stop - start) / length)
-            reads = (*map(GivenFunctions, names), *blocks)
+            reads = (*map(GivenFunctions, names), *blocks, *given_patterns(self._patterns, [position]))
             made.append((start, stop, self._task(dashboard_name(self._plan, position), call, reads, rank, machine)))
         if not inner:
             return BlockPieces(axis, tuple(made))

@@ -21,10 +21,12 @@ from chainplan.distributed.skeleton import (
     TaskNode,
     TaskResult,
     dashboard_name,
+    given_patterns,
 )
 from chainplan.distributed.split import Axis, TaskRoom
 from chainplan.distributed.value_files import read_value, write_value
-from chainplan.distributed.worker_tasks import PickledObject, TaskOperand, WorkerTask, step_kernels
+from chainplan.distributed.worker_plan import PlanPatterns, WorkerPlan
+from chainplan.distributed.worker_tasks import PickledObject, TaskOperand, WorkerTask
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun
 from chainplan.execution.whole_numbers import guarded
@@ -35,7 +37,7 @@ from chainplan.plans.steps import Accumulate, Load, Plan, Propagate, Step
 from chainplan.values.primal import Primal
 
 
-def state_skeleton(plan: Plan, candidate: Candidate, room: TaskRoom) -> Skeleton:
+def state_skeleton(plan: Plan, candidate: Candidate, room: TaskRoom, patterns: PlanPatterns) -> Skeleton:
     """Make the tasks of a plan that evaluates states.
 
     Parameters
@@ -46,6 +48,8 @@ def state_skeleton(plan: Plan, candidate: Candidate, room: TaskRoom) -> Skeleton
         The same plan with prices in nanoseconds.
     room : TaskRoom
         The memory that a task may take.
+    patterns : PlanPatterns
+        The patterns that steps read.
 
     Raises
     ------
@@ -58,7 +62,7 @@ def state_skeleton(plan: Plan, candidate: Candidate, room: TaskRoom) -> Skeleton
             "states are not split. Use larger workers, or plan without limits.recompute."
         )
     blocks = tuple(typed.block for typed in candidate.replay.blocks)
-    made = _StateTasks(plan)
+    made = _StateTasks(plan, patterns)
     for position, step in enumerate(plan.steps):
         made.take(position, step)
     outputs = {
@@ -71,8 +75,8 @@ def state_skeleton(plan: Plan, candidate: Candidate, room: TaskRoom) -> Skeleton
 class _StateTasks:
     """The tasks so far, and where blocks and states are."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, patterns: PlanPatterns) -> None:
+        self._plan, self._patterns = plan, patterns
         self.tasks: list[TaskNode] = []
         self.blocks: dict[int, TaskResult] = {}
         self._working = plan.graph.inputs[0]
@@ -105,7 +109,8 @@ class _StateTasks:
     def _block(self, position: int, step: Step) -> None:
         """Add the task that makes a block, at the working state where it linearises an elemental."""
         reads = tuple(dict.fromkeys(step.operands()))
-        operands = tuple(self.blocks[read] for read in reads)
+        operands: tuple[TaskArgument, ...] = tuple(self.blocks[read] for read in reads)
+        operands += tuple(given_patterns(self._patterns, [position]))
         if isinstance(step, Load | Accumulate | Propagate):
             call = StateStepTask(position, self._working, reads, step.elemental)
             self.blocks[position] = self._at_state(position, call, self._states[self._working], operands)
@@ -114,7 +119,7 @@ class _StateTasks:
             self.blocks[position] = self._add(dashboard_name(self._plan, position), call, operands, position)
 
     def _at_state(
-        self, position: int, call: WorkerTask, state: TaskResult, blocks: Sequence[TaskResult] = ()
+        self, position: int, call: WorkerTask, state: TaskResult, blocks: Sequence[TaskArgument] = ()
     ) -> TaskResult:
         reads: tuple[TaskArgument, ...] = (GivenPrimal(), state, *blocks, *self._behind)
         return self._add(dashboard_name(self._plan, position), call, reads, position)
@@ -159,7 +164,7 @@ def writes_states(made: Skeleton) -> bool:
 class StartTask:
     """The state of the input."""
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, primal: Primal | PickledObject) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, primal: Primal | PickledObject) -> HeldValues:
         return _primal(primal).start()
 
 
@@ -173,7 +178,7 @@ class AdvanceTask:
 
     def __call__(
         self,
-        plan: Plan,
+        plan: WorkerPlan,
         dtype: str,
         wrap: bool,
         primal: Primal | PickledObject,
@@ -192,14 +197,14 @@ class StateStepTask:
     reads: tuple[int, ...]
     elemental: str | None
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
         run = PlanRun(len(plan.steps), {}, np.dtype(dtype))
         if self.vertex is not None:
             primal, state, *given = given  # type: ignore[assignment]
             run.primal, run.working, run.states = _primal(primal), self.vertex, {self.vertex: state}
         for read, value in zip(self.reads, given, strict=False):
             run.values[read] = value
-        kernel = step_kernels(plan)[self.position]
+        kernel = plan.kernel(self.position)
         (kernel if wrap else guarded(self.position, kernel, plan.steps[self.position]))(run)
         return run.values[self.position]
 
@@ -208,7 +213,7 @@ class StateStepTask:
 class WaitTask:
     """Nothing, when something is there."""
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, block: TaskOperand) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, block: TaskOperand) -> HeldValues:
         return None
 
 
@@ -225,7 +230,7 @@ class WriteStateTask:
         """The file."""
         return Path(self.directory) / f"state-{self.position}.pickle"
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, state: TaskOperand = None) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, state: TaskOperand = None) -> HeldValues:
         if not self.done:
             write_value(self.path, state)
         return str(self.path)
@@ -235,7 +240,7 @@ class WriteStateTask:
 class ReadStateTask:
     """A state from its file."""
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, path: str, *behind: TaskOperand) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, path: str, *behind: TaskOperand) -> HeldValues:
         return read_value(Path(path))
 
 

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from chainplan.plans.steps import Plan
+from chainplan.distributed.worker_plan import WorkerPlan
 
 
 class StepNote(NamedTuple):
@@ -27,12 +27,12 @@ class StepNote(NamedTuple):
 StepNotes = Mapping[int, StepNote]
 """Notes by step."""
 
-_NOTES: WeakKeyDictionary[Plan, dict[int, StepNote]] = WeakKeyDictionary()
+_NOTES: WeakKeyDictionary[WorkerPlan, dict[int, StepNote]] = WeakKeyDictionary()
 _NOTING = Lock()
 
 
 @contextmanager
-def timed_step(plan: Plan, position: int, share: float = 1.0) -> Iterator[None]:
+def timed_step(plan: WorkerPlan, position: int, share: float = 1.0) -> Iterator[None]:
     """Note what a step of a plan takes, or such a share of it."""
     start = perf_counter()
     yield
@@ -48,7 +48,7 @@ def add_notes(notes: dict[int, StepNote], more: StepNotes) -> None:
         notes[position] = StepNote(before.seconds + seconds, before.share + share)
 
 
-def taken_notes(plan: Plan | None) -> StepNotes:
+def taken_notes(plan: WorkerPlan | None) -> StepNotes:
     """Take what was noted of a plan in this process since the last time."""
     with _NOTING:
         return {} if plan is None else _NOTES.pop(plan, {})

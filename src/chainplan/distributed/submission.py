@@ -21,6 +21,7 @@ from chainplan.distributed.inputs import GivenInputs, GivenSource, SentArgument
 from chainplan.distributed.skeleton import Skeleton, TaskArgument, TaskKey, TaskResult
 from chainplan.distributed.worker_tasks import TaskOperand
 from chainplan.errors import ExecutionError
+from chainplan.structures.absent_pattern import PatternWanted
 
 SECONDS_PER_REPORT = 5.0
 """Seconds between two reports of a run's progress."""
@@ -80,6 +81,8 @@ class RunSubmission:
                 if self._wait():
                     return {task: self._held[task] for task in self._outputs}
                 losses, done = (losses + 1 if self._done() <= done else 1), self._done()
+                if self._answered():
+                    losses = 0
         except BaseException:
             chained = [chain.result for chain in self._chains.values() if chain.result is not None]
             self._executor.cancel([*self._held.values(), *chained])
@@ -107,7 +110,8 @@ class RunSubmission:
         ready = self._without_waiting(self._missing())
         missing = [i for i in ready if i not in self._chains]
         if missing:
-            self._inputs.send({arg for i in missing for arg in self._tasks[i].reads if not isinstance(arg, TaskResult)})
+            reads = (self._inputs.with_patterns(self._tasks[i].reads) for i in missing)
+            self._inputs.send({arg for args in reads for arg in args if not isinstance(arg, TaskResult)})
             name = uuid4().hex[:12]
             handles = self._executor.send(self._graph(missing, name), [self._key(i, name) for i in missing])
             self._held.update(zip(missing, handles, strict=True))
@@ -159,13 +163,13 @@ class RunSubmission:
                 return arg
             if arg not in own and (task := self._inputs.own_task(arg)) is not None:
                 own[arg] = key = (task.name, name, -1 - len(own))
-                reads = [operand(read, rank) for read in task.reads]
+                reads = [operand(read, rank) for read in self._inputs.with_patterns(task.reads)]
                 graph[key] = SentTask(token, task.call, (*common, *reads), rank)
             return ResultOf(own[arg]) if arg in own else self._inputs.argument(arg)
 
         for number in missing:
             node = self._tasks[number]
-            operands = [operand(arg, node.rank) for arg in node.reads]
+            operands = [operand(arg, node.rank) for arg in self._inputs.with_patterns(node.reads)]
             demand = self._inputs.demand(node)
             graph[self._key(number, name)] = SentTask(token, node.call, (*common, *operands), node.rank, demand)
         return graph
@@ -226,7 +230,17 @@ class RunSubmission:
         self._executor.require_running(f"{self._done()} of {self._in_all} tasks were done")
 
     def _require_alive(self, handle: TaskHandle) -> None:
-        """Raise what a task has raised; one that was lost is sent again."""
+        """Raise what a task has raised, but for a pattern that it asks for; one that was lost is sent again."""
         self._require_running()
-        if handle.status == "error":
-            raise self._executor.failure(handle)
+        if handle.status != "error":
+            return
+        error = self._executor.failure(handle)
+        if not isinstance(error, PatternWanted) or not self._inputs.ask(error.mark):
+            raise error
+
+    def _answered(self) -> bool:
+        """Let go of the tasks that asked for patterns, which are sent again; say whether there were any."""
+        failed = [task for task, handle in self._held.items() if handle.status == "error"]
+        for task in failed:
+            del self._held[task]
+        return bool(failed)

@@ -31,6 +31,7 @@ from chainplan.distributed.split import TaskRoom
 from chainplan.distributed.state_tasks import placed_on_disk, state_skeleton, writes_states
 from chainplan.distributed.step_seconds import LearnedSeconds
 from chainplan.distributed.submission import RunProgress, RunSubmission
+from chainplan.distributed.worker_plan import PlanPatterns
 from chainplan.distributed.worker_tasks import joined
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import called, mapping, path, refuse
@@ -186,12 +187,14 @@ class TaskPlan:
         self._room = TaskRoom(executor.limit(), common_dtype((), options.dtype).itemsize)
         if schedule is not None:
             require_enough(schedule, executor.machines())
-        self._candidate, self._crew = Candidate(plan, WEIGHTED_COST), CrewFacts(executor.workers())
+        candidate, self._crew = Candidate(plan, WEIGHTED_COST), CrewFacts(executor.workers())
+        self._patterns = PlanPatterns(plan, candidate.replay)
+        self._candidate = self._patterns.without_lists(candidate)
         self._learned = LearnedSeconds()
         self._skeletons: dict[tuple[CrewFacts, bool], Skeleton] = {}
         self._skeleton(self._crew)
         self._token = f"plan-{uuid4().hex[:12]}"
-        executor.place(self._token, plan)
+        executor.place(self._token, self._patterns.placed)
 
     def _skeleton(self, crew: CrewFacts, learned: bool = True) -> Skeleton:
         """The tasks of the plan for such workers, by what earlier runs took or not; made once."""
@@ -200,9 +203,9 @@ class TaskPlan:
             made = self._plan, self._candidate, self._room
             known = KnownSeconds(self._seconds, self._learned.by_step if learned else {})
             skeletons[key] = (
-                state_skeleton(*made)
+                state_skeleton(*made, self._patterns)
                 if evaluates(self._plan.steps)
-                else skeleton(*made, MAX_FUSED_NANOSECONDS, known, crew, self._schedule)
+                else skeleton(*made, MAX_FUSED_NANOSECONDS, self._patterns, known, crew, self._schedule)
             )
         return skeletons[key]
 
@@ -292,7 +295,7 @@ class TaskPlan:
         progress: Callable[[RunProgress], object] | None,
     ) -> dict[tuple[str, str], TaskOutput]:
         """Send the tasks, and make of their results what the caller gets."""
-        inputs = GivenInputs(self._executor, self._plan, made, run)
+        inputs = GivenInputs(self._executor, self._plan, made, run, self._patterns)
         common = self._token, run.dtype.str, self._options.wrap
         handles = RunSubmission(self._executor, made, inputs, common, progress).finish()
         jacobian: dict[tuple[str, str], TaskOutput] = {}

@@ -1,32 +1,34 @@
 """What runs on the workers: groups of steps, pieces of steps, and what brings their operands into form.
 
-A task is an object that is called with the plan, the dtype of seeds, whether whole numbers wrap, and its operands. The
-plan is lowered once in each process.
+A task is an object that is called with the plan, the dtype of seeds, whether whole numbers wrap, and its operands. Each
+step is lowered once in each process. Patterns whose lists a task reads come among its operands, and are at hand while
+it runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pickle import loads
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from chainplan.distributed.split import Axis
 from chainplan.distributed.step_seconds import StepNotes, taken_notes, timed_step
+from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.errors import ExecutionError
 from chainplan.execution.lowering import PlanRun, StepKernel, applied_function
-from chainplan.execution.program import lowered
 from chainplan.execution.whole_numbers import guarded
 from chainplan.kernels.products import product_kernel
 from chainplan.kernels.sparse_products import matrix_sparse
 from chainplan.kernels.storage import HeldValues, StorageForm, form
-from chainplan.plans.steps import Accumulate, Add, Again, Load, Multiply, Plan, Propagate, Step
+from chainplan.plans.steps import Accumulate, Add, Again, Load, Multiply, Propagate, Step
 from chainplan.problem.graph import Mode
 from chainplan.structures import DENSE, Block
+from chainplan.structures.absent_pattern import at_hand
+from chainplan.structures.explicit import Explicit
 from chainplan.values.jacobians import called, is_sparse, stored_part
 from chainplan.values.worker_module import WorkerModule
 
@@ -36,7 +38,7 @@ WorkerTask = Callable[..., HeldValues]
 """What a worker does: a function of the plan, the dtype of seeds, whether whole numbers wrap, and operands."""
 
 
-PLACED_PLANS: dict[str, Plan] = {}
+PLACED_PLANS: dict[str, WorkerPlan] = {}
 """The plans of this process by their tokens."""
 MAX_KEPT_FUNCTIONS = 64
 """Elementals whose functions a process keeps, because a module may take long to build."""
@@ -53,7 +55,16 @@ def run_placed(token: str, call: WorkerTask, *given: TaskOperand) -> TaskOperand
     plan = PLACED_PLANS.get(token)
     if plan is None:
         raise plan_missing()
-    return call(plan, *given)
+    return with_patterns(call, plan, given)
+
+
+def with_patterns(call: WorkerTask, plan: WorkerPlan, given: Sequence[TaskOperand]) -> TaskOperand:
+    """Run a task with the patterns among its operands at hand."""
+    patterns = {value.mark: value.pattern for value in given if isinstance(value, SentPattern)}
+    if not patterns:
+        return call(plan, *given)
+    with at_hand(patterns):
+        return call(plan, *(value for value in given if not isinstance(value, SentPattern)))
 
 
 def notes_of(token: str) -> StepNotes:
@@ -64,6 +75,14 @@ def notes_of(token: str) -> StepNotes:
 def plan_missing() -> ExecutionError:
     """What is said where a plan was taken back."""
     return ExecutionError("a worker has no plan; expected one that is not closed. Prepare or run the plan again.")
+
+
+@dataclass(frozen=True)
+class SentPattern:
+    """A pattern whose lists a task reads, by its mark."""
+
+    mark: Hashable
+    pattern: Explicit
 
 
 @dataclass(frozen=True)
@@ -131,7 +150,7 @@ class ReferencedPart:
     start: int = 0
     stop: int = 0
 
-    def fetch(self, plan: Plan, dtype: str) -> HeldValues:
+    def fetch(self, plan: WorkerPlan, dtype: str) -> HeldValues:
         """Return the values, checked and in the form of their block."""
         if self.axis is None:
             return PlaceTask(self.position)(plan, dtype, False, self.path)
@@ -147,9 +166,8 @@ class PlaceTask:
 
     position: int
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, given: TaskOperand) -> HeldValues:
-        fill = next(fill for position, _, fill in lowered(plan).loads if position == self.position)
-        return fill(given, PlanRun(0, {}, np.dtype(dtype)))
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, given: TaskOperand) -> HeldValues:
+        return plan.fill(self.position, given, dtype)
 
 
 @dataclass(frozen=True)
@@ -160,15 +178,16 @@ class GroupTask:
     reads: tuple[int, ...]
     names: tuple[str, ...]
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
-        kernels, given = step_kernels(plan), _fetched(plan, dtype, given)
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
+        given = _fetched(plan, dtype, given)
         run = _run_of(len(plan.steps), dtype, self.names, given)
         for read, value in zip(self.reads, given[len(self.names) :], strict=True):
             run.values[read] = value
         last = {arg: step for step in self.steps for arg in plan.steps[step].operands()}
         for step in self.steps:
+            kernel = plan.kernel(step)
             with timed_step(plan, step):
-                (kernels[step] if wrap else guarded(step, kernels[step], plan.steps[step]))(run)
+                (kernel if wrap else guarded(step, kernel, plan.steps[step]))(run)
             for arg in set(plan.steps[step].operands()):
                 if last[arg] == step:
                     run.values[arg] = None
@@ -186,7 +205,7 @@ class PieceTask:
     names: tuple[str, ...]
     share: float
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
         step, given = plan.steps[self.position], _fetched(plan, dtype, given)
         run = _run_of(len(plan.steps), dtype, self.names, given)
         local = _local(step, self.axis)
@@ -196,13 +215,12 @@ class PieceTask:
             (kernel if wrap else guarded(self.position, kernel, local))(run)
         return run.values[self.position]
 
-    def _kernel(self, plan: Plan, step: Step) -> StepKernel:
+    def _kernel(self, plan: WorkerPlan, step: Step) -> StepKernel:
         """The kernel that makes the piece."""
-        blocks = lowered(plan).blocks
         if isinstance(step, Multiply):
-            factors = blocks[step.left], blocks[step.right]
+            factors = plan.block(step.left), plan.block(step.right)
             onto = step.onto is not None and self.axis is not Axis.INNER
-            return partial(_multiply_piece, self.position, factors, form(blocks[self.position]), onto)
+            return partial(_multiply_piece, self.position, factors, form(plan.block(self.position)), onto)
         if isinstance(step, Propagate):
             return partial(_propagate_piece, self.position, plan, step)
         if isinstance(step, Accumulate):
@@ -216,7 +234,7 @@ class SumTask:
 
     position: int
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, left: HeldValues, right: HeldValues) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, left: HeldValues, right: HeldValues) -> HeldValues:
         run = PlanRun(len(plan.steps) + 2, {}, np.dtype(dtype))
         run.values[-1], run.values[-2] = _fetched(plan, dtype, (left, right))
         kernel = partial(_add_piece, self.position)
@@ -232,7 +250,7 @@ class CutTask:
     joined: Axis
     cuts: tuple[tuple[int, int], ...]
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, *pieces: HeldValues) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, *pieces: HeldValues) -> HeldValues:
         pieces = _fetched(plan, dtype, pieces)
         parts = [cut(piece, self.axis, *ends) for ends, piece in zip(self.cuts, pieces, strict=True)]
         return joined(parts, self.joined)
@@ -242,7 +260,7 @@ class CutTask:
 class SameTask:
     """What was given, where it is an output."""
 
-    def __call__(self, plan: Plan, dtype: str, wrap: bool, value: HeldValues) -> HeldValues:
+    def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, value: HeldValues) -> HeldValues:
         return _fetched(plan, dtype, (value,))[0]
 
 
@@ -262,18 +280,7 @@ def joined(parts: Sequence[HeldValues], axis: Axis) -> HeldValues:
     return np.concatenate(parts, axis=axis.value)
 
 
-_STEP_KERNELS: WeakKeyDictionary[Plan, dict[int, StepKernel]] = WeakKeyDictionary()
-
-
-def step_kernels(plan: Plan) -> dict[int, StepKernel]:
-    """The kernel of every step, made once in this process."""
-    kernels = _STEP_KERNELS.get(plan)
-    if kernels is None:
-        kernels = _STEP_KERNELS[plan] = {position: kernel for position, kernel, _ in lowered(plan).code}
-    return kernels
-
-
-def _fetched(plan: Plan, dtype: str, given: Sequence[TaskOperand]) -> tuple[TaskOperand, ...]:
+def _fetched(plan: WorkerPlan, dtype: str, given: Sequence[TaskOperand]) -> tuple[TaskOperand, ...]:
     """Operands, with those that are given by reference fetched."""
     return tuple(value.fetch(plan, dtype) if isinstance(value, ReferencedPart) else value for value in given)
 
@@ -325,12 +332,12 @@ def _multiply_piece(position: int, factors: tuple[Block, Block], wanted: Storage
     run.values[position] = made + run.values[-3] if onto else made
 
 
-def _propagate_piece(position: int, plan: Plan, step: Propagate, run: PlanRun) -> None:
+def _propagate_piece(position: int, plan: WorkerPlan, step: Propagate, run: PlanRun) -> None:
     e = plan.graph[step.elemental]
     run.values[position] = called(e, step.mode, applied_function(run, e, step.mode), run.values[-1])
 
 
-def _accumulate_piece(position: int, plan: Plan, step: Accumulate, part: tuple[int, int], run: PlanRun) -> None:
+def _accumulate_piece(position: int, plan: WorkerPlan, step: Accumulate, part: tuple[int, int], run: PlanRun) -> None:
     """Apply a matrix-free elemental to some columns or rows of the identity."""
     e, (start, stop) = plan.graph[step.elemental], part
     tangent = step.mode is Mode.TANGENT

@@ -142,7 +142,7 @@ class ListedFiller:
         alike = self._alike
         if alike is not None and value.indptr is alike[0] and value.indices is alike[1]:
             return True
-        same = value.shape == self.lists.shape and listed_alike(value, self.lists)
+        same = value.shape == (self._e.block.rows, self._e.block.cols) and listed_alike(value, self._e.block)
         if same:
             self._alike = value.indptr, value.indices
         return same

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,8 @@ from chainplan.execution.second_kernels import contracted, exchanged
 from chainplan.execution.second_kernels import total as total_second
 from chainplan.execution.state_files import StateFiles
 from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse, given_away, known
-from chainplan.kernels.products import ValuesProduct, makes_anew, product_kernel, sum_kernel
+from chainplan.kernels.dispatch import ProductRoute, route
+from chainplan.kernels.products import ValuesProduct, makes_anew, product_kernel, routed_kernel, sum_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.replay import Replay, SeededColours, colouring_from, sides_of
@@ -119,10 +120,12 @@ class Lowering(Interpreter[StepKernel]):
         The plan.
     replayed : Replay
         What follows from it.
+    ways : Mapping[int, ProductWay] | None
+        How products are computed, by their steps; None where the patterns of the plan are here and say it.
     """
 
-    def __init__(self, plan: Plan, replayed: Replay) -> None:
-        self._plan, self._graph, self._replay = plan, plan.graph, replayed
+    def __init__(self, plan: Plan, replayed: Replay, ways: Mapping[int, ProductWay] | None = None) -> None:
+        self._plan, self._graph, self._replay, self._ways = plan, plan.graph, replayed, ways
         self.blocks = tuple(typed.block for typed in replayed.blocks)
         self._evaluates = evaluates(plan.steps)
         self._ending: dict[int, list[StateSpan]] = {}
@@ -150,9 +153,12 @@ class Lowering(Interpreter[StepKernel]):
     def multiply(self, step: Multiply) -> StepKernel:
         left, right, onto = step
         position, blocks = self._position, self.blocks
+        way = product_way(self._replay, position, step) if self._ways is None else self._ways.get(position)
         if onto is None:
-            return partial(multiply, _product(blocks[left], blocks[right], blocks[position]), position, left, right)
-        return _multiply_onto(position, left, right, onto, blocks)
+            return partial(
+                multiply, _product(blocks[left], blocks[right], blocks[position], way), position, left, right
+            )
+        return _multiply_onto(position, left, right, onto, blocks, way)
 
     def add(self, step: Add) -> StepKernel:
         if self._replay.blocks[step.left].second is not None:
@@ -300,21 +306,41 @@ def _again(position: int, arg: int, run: PlanRun) -> None:
     run.values[position] = run.values[arg]
 
 
-def _product(left: Block, right: Block, result: Block) -> ValuesProduct:
-    """Return the kernel of a product; a compressed factor makes a matrix, whatever the pattern could be."""
+class ProductWay(NamedTuple):
+    """How a product is computed: by which route, and its block before it is added onto another."""
+
+    route: ProductRoute
+    block: Block
+
+
+def product_way(replayed: Replay, position: int, step: Multiply) -> ProductWay | None:
+    """Return how a product is computed; None for one of two matrices, which needs no choice.
+
+    Where a factor is compressed, the product is multiplied by its pattern, although it counts as dense.
+    """
+    left, right, made = replayed.blocks[step.left].block, replayed.blocks[step.right].block, replayed.blocks[position]
     if type(left.structure) is type(right.structure) is Dense:
+        return None
+    block = made.block if made.special is None and step.onto is None else left.times(right)
+    return ProductWay(route(left, right, block), block)
+
+
+def _product(left: Block, right: Block, result: Block, way: ProductWay | None) -> ValuesProduct:
+    """Return the kernel of a product; a compressed factor makes a matrix, whatever the pattern could be."""
+    if way is None:
         return product_kernel(left, right, result)
-    pattern = left.times(right)
-    kernel = product_kernel(left, right, pattern)
-    if form(pattern) is form(result):
+    block, kernel = way.block, routed_kernel(way.route, left, right, way.block)
+    if form(block) is form(result):
         return kernel
-    return lambda a, b: as_matrix(kernel(a, b), pattern, np.result_type(*(x for x in (a, b) if x is not None)))
+    return lambda a, b: as_matrix(kernel(a, b), block, np.result_type(*(x for x in (a, b) if x is not None)))
 
 
-def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequence[Block]) -> StepKernel:
-    block = blocks[left].times(blocks[right])
-    product = product_kernel(blocks[left], blocks[right], block)
-    total = sum_kernel(block, blocks[onto])
+def _multiply_onto(
+    position: int, left: int, right: int, onto: int, blocks: Sequence[Block], way: ProductWay | None
+) -> StepKernel:
+    block = Block(blocks[left].rows, blocks[right].cols) if way is None else way.block
+    product = _product(blocks[left], blocks[right], block, way)
+    total = sum_kernel(block, blocks[onto], blocks[position])
     in_place = makes_anew(product) and form(block) is form(blocks[onto]) is StorageForm.DENSE
 
     def kernel(run: PlanRun) -> None:
@@ -330,7 +356,7 @@ def _multiply_onto(position: int, left: int, right: int, onto: int, blocks: Sequ
 
 
 def _add(position: int, left: int, right: int, blocks: Sequence[Block]) -> StepKernel:
-    total = sum_kernel(blocks[left], blocks[right])
+    total = sum_kernel(blocks[left], blocks[right], blocks[position])
 
     def kernel(run: PlanRun) -> None:
         run.values[position] = total(run.values[left], run.values[right], run.dtype)

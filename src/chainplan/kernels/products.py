@@ -270,9 +270,14 @@ def writes(kernel: ValuesProduct) -> bool:
     return kernel in (np.dot, np.multiply) or type(kernel) is NarrowProduct
 
 
-def sum_kernel(left: Block, right: Block) -> Callable[[HeldValues, HeldValues, DTypeLike], HeldValues]:
-    """Return the function that adds two held blocks; its dtype is for values that a structure determines."""
-    result = left.plus(right)
+def sum_kernel(
+    left: Block, right: Block, result: Block | None = None
+) -> Callable[[HeldValues, HeldValues, DTypeLike], HeldValues]:
+    """Return the function that adds two held blocks; its dtype is for values that a structure determines.
+
+    `result` is their sum, where the caller has it.
+    """
+    result = left.plus(right) if result is None else result
     kind = form(result)
     if isinstance(right.structure, Zero):
         return lambda a, b, dtype: a

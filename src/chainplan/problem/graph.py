@@ -8,7 +8,7 @@ messages with file, line and column.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
@@ -427,6 +427,28 @@ class Graph:
         """Whether every useful elemental starts where the one before it ends: then they are one path."""
         path = self._useful_by_source
         return path[-1].target == self.outputs[0] and all(a.target == b.source for a, b in pairwise(path))
+
+    def with_blocks(self, changed: Callable[[Block], Block]) -> Graph:
+        """Return the graph of first derivatives with other blocks, which are not resolved again.
+
+        Parameters
+        ----------
+        changed : Callable[[Block], Block]
+            What becomes of a block, of those that were declared and of those by which the graph is counted.
+
+        Returns
+        -------
+        Graph
+            The graph with changed blocks.
+        """
+
+        def with_changed(elementals: Sequence[Elemental]) -> tuple[Elemental, ...]:
+            return tuple(replace(e, block=changed(e.block), second=None) for e in elementals)
+
+        useful, *counts = self._resolved
+        made = replace(self, elementals=with_changed(self.elementals), mixed=())
+        made.__dict__["_resolved"] = (with_changed(useful), *counts)
+        return made
 
     def transpose(self) -> Graph:
         """Return the graph of the transposed Jacobian: all edges are reversed, tangents and adjoints exchanged.

@@ -47,7 +47,7 @@ class Explicit(Structure):
     def __init__(self, csr: csr_array, units: UnitEntries | None = None) -> None:
         self.csr, self.units = csr, units
 
-    def __reduce__(self) -> tuple[type[Explicit], tuple[csr_array, UnitEntries | None]]:
+    def __reduce__(self) -> tuple[type[Explicit], tuple[object, ...]]:
         """Pickle the pattern alone; the other process works out again whatever is cached here."""
         return Explicit, (self.csr, self.units)
 
@@ -143,13 +143,18 @@ class Explicit(Structure):
     def brief(self, rows: int, cols: int) -> StructureWords:
         return {"units" if self.unit else self.name: {"nnz": self.nnz(rows, cols)}}
 
-    @cached_property
+    @property
     def mark(self) -> Hashable:
         """The shape, the units and a digest of the entries."""
+        return self.csr.shape, self.units, self.digest
+
+    @cached_property
+    def digest(self) -> bytes:
+        """A digest of the entries, in the order in which they are listed."""
         digest = blake2b(digest_size=32)
         for numbers in (self.csr.indptr, self.csr.indices):
             digest.update(np.ascontiguousarray(numbers, np.int32).data)
-        return self.csr.shape, self.units, digest.digest()
+        return digest.digest()
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Explicit) and self.mark == other.mark)

@@ -32,6 +32,7 @@ from chainplan.kernels.convert import (
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Elemental, Mode
 from chainplan.structures import Banded, Block, Dense, ScaledIdentity, Shifts, Sign, Structure
+from chainplan.structures.absent_pattern import AbsentPattern
 from chainplan.structures.banded import ENDLESS_WIDTH
 from chainplan.structures.explicit import Explicit
 from chainplan.values.references import fetched, fetched_part, has_parts, is_reference
@@ -205,9 +206,9 @@ def _fitted(name: str, given: HeldValues, block: Block) -> HeldValues:
     if isinstance(structure, Dense):
         return given.toarray() if is_sparse(given) else given
     require_listable(name, given)
-    pattern = kept_pattern(block)
-    if form(block) is StorageForm.SPARSE and structure.units is None and listed_alike(given, pattern):
+    if form(block) is StorageForm.SPARSE and structure.units is None and listed_alike(given, block):
         return given if type(given) is csr_array else csr_array(given, copy=True)
+    pattern = kept_pattern(block)
     csr = csr_array(given, copy=True)
     csr.eliminate_zeros()
     inside = csr.astype(bool).multiply(pattern.astype(bool))
@@ -224,14 +225,14 @@ def require_listable(name: str, given: HeldValues) -> None:
         raise ExecutionError(f"the array for '{name}' has dtype float16, of which no entries are listed; pass float32.")
 
 
-def listed_alike(given: HeldValues, pattern: csr_array) -> bool:
-    """Say whether a matrix lists exactly the entries of a pattern in the same order, so that it needs no check."""
-    return (
-        is_sparse(given)
-        and given.format == "csr"
-        and np.array_equal(given.indptr, pattern.indptr)
-        and np.array_equal(given.indices, pattern.indices)
-    )
+def listed_alike(given: HeldValues, block: Block) -> bool:
+    """Say whether a matrix lists exactly the entries of a block in the same order, so that it needs no check."""
+    if not is_sparse(given) or given.format != "csr":
+        return False
+    if isinstance(block.structure, AbsentPattern):
+        return block.structure.listed_by(given)
+    pattern = kept_pattern(block)
+    return np.array_equal(given.indptr, pattern.indptr) and np.array_equal(given.indices, pattern.indices)
 
 
 def _has_values(csr: csr_array, nonzeros: int, structure: Structure) -> bool:

@@ -64,6 +64,18 @@ def _dtype(reference: object) -> DType | None:
         return None
 
 
+def listed_entries(reference: str | PathLike[str]) -> int | None:
+    """Return how many entries a sparse file lists row by row, 0 of any other file, None where it is not seen here."""
+    path = Path(reference)
+    if path.suffix != ".npz":
+        return 0
+    try:
+        found = headers(path)
+    except BROKEN_ARCHIVE_ERRORS:
+        return None
+    return found["indices"].shape[0] if {"indices", "indptr"} <= found.keys() else 0
+
+
 def fetched(e: Elemental, reference: object) -> HeldValues:
     """Return the values that a reference stands for.
 

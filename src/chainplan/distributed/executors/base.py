@@ -12,10 +12,10 @@ from typing import NamedTuple, Protocol
 
 from chainplan.distributed.skeleton import TaskKey
 from chainplan.distributed.step_seconds import StepNotes
+from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.distributed.worker_tasks import TaskOperand, WorkerTask
 from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import HeldValues
-from chainplan.plans.steps import Plan
 
 SECONDS_PER_LOOK = 0.5
 """Seconds after which a waiting run looks at the clock and at its connection."""
@@ -119,7 +119,7 @@ class TaskExecutor(ABC):
         """Take what processes have noted of the steps of a plan since the last time."""
 
     @abstractmethod
-    def place(self, token: str, plan: Plan) -> None:
+    def place(self, token: str, plan: WorkerPlan) -> None:
         """Let tasks find a plan by its token."""
 
     @abstractmethod

@@ -23,11 +23,11 @@ from chainplan.distributed.executors.base import (
 from chainplan.distributed.skeleton import TaskKey
 from chainplan.distributed.split import WORKER_MEMORY_SHARE
 from chainplan.distributed.step_seconds import StepNotes
+from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.distributed.worker_tasks import TaskOperand, notes_of, run_placed
 from chainplan.errors import ExecutionError, missing_extra
 from chainplan.errors.arguments import whole
 from chainplan.kernels.storage import HeldValues
-from chainplan.plans.steps import Plan
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -108,7 +108,7 @@ class DaskExecutor(TaskExecutor):
     def notes(self, token: str) -> list[StepNotes]:
         return list(self._client.run(notes_of, token, on_error="ignore").values())
 
-    def place(self, token: str, plan: Plan) -> None:
+    def place(self, token: str, plan: WorkerPlan) -> None:
         from chainplan.distributed.placement import PlanPlugin
 
         self._client.register_plugin(PlanPlugin(token, plan), name=token)

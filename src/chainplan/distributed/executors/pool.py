@@ -22,6 +22,7 @@ from weakref import WeakValueDictionary
 from chainplan.distributed.executors.base import SECONDS_PER_LOOK, ResultOf, SentTask, TaskExecutor, TaskHandle
 from chainplan.distributed.skeleton import TaskKey
 from chainplan.distributed.step_seconds import StepNote, StepNotes, add_notes
+from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.distributed.worker_tasks import (
     PLACED_PLANS,
     TaskOperand,
@@ -32,7 +33,6 @@ from chainplan.distributed.worker_tasks import (
 )
 from chainplan.errors import ExecutionError
 from chainplan.kernels.storage import HeldValues
-from chainplan.plans.steps import Plan
 
 MAX_PLANS_IN_POOL = 8
 """Plans that a process of a pool keeps, because nobody takes them back from there."""
@@ -59,7 +59,7 @@ class PoolHandle:
 
 
 class PoolGraph:
-    """Tasks that were sent together, and which of them wait, are ready, and run."""
+    """Tasks that were sent together, and which of them wait, are ready, and run; they may read those of others."""
 
     def __init__(self, executor: PoolExecutor, tasks: Mapping[TaskKey, SentTask]) -> None:
         self._executor = executor
@@ -74,10 +74,11 @@ class PoolGraph:
         self._missing = {
             key: sum(handle.status != "finished" for handle in reads.values()) for key, reads in self._reads.items()
         }
-        self._followers: dict[TaskKey, list[TaskKey]] = {}
+        self._followers: dict[TaskKey, list[tuple[PoolGraph, TaskKey]]] = {}
         for key, reads in self._reads.items():
-            for read in reads:
-                self._followers.setdefault(read, []).append(key)
+            for read, handle in reads.items():
+                if handle.graph is not None:
+                    handle.graph._followers.setdefault(read, []).append((self, key))
         self._tasks, self._order = tasks, {key: i for i, key in enumerate(tasks)}
         self._ready: list[tuple[int, int, TaskKey]] = []
         self._busy: dict[int, list[tuple[int, int, TaskKey]]] = {}
@@ -108,8 +109,7 @@ class PoolGraph:
         except Empty:
             return found
         while True:
-            if self._take(*entry):
-                found.append(entry[0])
+            found += self._take(*entry)
             if self._done.empty():
                 return found
             entry = self._done.get()
@@ -130,33 +130,42 @@ class PoolGraph:
     def _announce(self, handle: PoolHandle, task: SentTask, future: Future[HeldValues]) -> None:
         self._done.put((handle, task, future))
 
-    def _take(self, handle: PoolHandle, task: SentTask, future: Future[HeldValues]) -> bool:
-        """Take what a task has returned; say whether it is done, or was started again with its plan."""
+    def _take(self, handle: PoolHandle, task: SentTask, future: Future[HeldValues]) -> list[PoolHandle]:
+        """Take what a task has returned; say which tasks are done, none where it was started again with its plan."""
         del self._running[handle.key]
         handle.error = CancelledError() if future.cancelled() else future.exception()
         if isinstance(handle.error, Exception) and self._tries[handle.key] < task.demand.retries:
             self._tries[handle.key] += 1
             self._start(handle.key)
-            return False
+            return []
         if handle.error is not None:
             self._free(task.demand.machine)
-            handle.status = "error"
-            return True
+            return self._failed(handle)
         value = future.result()
         if value is PlanMissing.HERE:
             self._start(handle.key, True)
-            return False
+            return []
         if isinstance(value, NotedResult):
             value, notes = value
             self._executor.note(task.token, notes)
         handle.value, handle.status, handle.graph = value, "finished", None
         self._free(task.demand.machine)
-        for follower in self._followers.get(handle.key, ()):
-            self._missing[follower] -= 1
-            if not self._missing[follower]:
-                self._make_ready(follower)
+        for graph, follower in self._followers.get(handle.key, ()):
+            graph._missing[follower] -= 1
+            if not graph._missing[follower]:
+                graph._make_ready(follower)
         del self._reads[handle.key], self.handles[handle.key]
-        return True
+        return [handle]
+
+    def _failed(self, handle: PoolHandle) -> list[PoolHandle]:
+        """Mark a task as failed, and with it all that would read its result; return them."""
+        failed, error = [handle], handle.error
+        for one in failed:
+            one.error, one.status = error, "error"
+            graph = one.graph or self
+            followers = (other.handles[key] for other, key in graph._followers.get(one.key, ()))
+            failed += [follower for follower in followers if follower.status == "pending"]
+        return list(dict.fromkeys(failed))
 
     def _free(self, machine: int | None) -> None:
         """Let the next task of a machine begin."""
@@ -214,7 +223,7 @@ class PoolExecutor(TaskExecutor):
         if token in self._plans:
             add_notes(self._notes.setdefault(token, {}), notes)
 
-    def place(self, token: str, plan: Plan) -> None:
+    def place(self, token: str, plan: WorkerPlan) -> None:
         self._plans[token] = b"" if self.in_process else pickle.dumps(plan)
         if self.in_process:
             PLACED_PLANS[token] = plan
