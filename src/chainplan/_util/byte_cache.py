@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 MAX_CACHED_BYTES = 160_000_000
 """Bytes that all entries may take together."""
+MAX_ENTRY_BYTES = MAX_CACHED_BYTES // 4
+"""Bytes that an entry may take."""
 BYTES_PER_CACHE_ENTRY = 1000
 """Bytes that an entry takes besides its value, for its key and Python's own overhead."""
 
@@ -62,7 +64,7 @@ def kept(
 def _keep(key: Hashable, value: object, size: int) -> None:
     """Store a value, and drop the least recently used ones until the budget is kept."""
     global _total
-    if 4 * size > MAX_CACHED_BYTES:
+    if size > MAX_ENTRY_BYTES:
         return
     with _LOCK:
         _, before = _ENTRIES.pop(key, (None, 0))

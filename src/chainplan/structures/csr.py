@@ -48,3 +48,58 @@ def product_strips(start: csr_array, rest: Sequence[csr_array]) -> Iterator[tupl
         for pattern in rest:
             strip = strip @ pattern
         yield first, strip
+
+
+def pattern_product(x: csr_array, y: csr_array, x_groups: Array | None, y_groups: Array | None) -> csr_array:
+    """Return x · y of two patterns with sorted rows; its values are positive, and its rows are sorted.
+
+    Neighbouring rows that are equal, as blocks of unknowns have them, are multiplied once: those of x have equal
+    products, and an entry of x that meets one of those of y meets all. The groups are those of `row_groups`.
+
+    Cost: O(entries of x, y and the product), and one multiplication for each entry of a distinct row of x and each
+    entry of a distinct row of y that it meets.
+    """
+    if x_groups is not None:
+        x = x[np.flatnonzero(np.diff(x_groups, prepend=-1))]
+    if y_groups is not None:
+        x = _merged_columns(x, y_groups)
+        y = y[np.flatnonzero(np.diff(y_groups, prepend=-1))]
+    made: csr_array = (x @ y).tocsr()
+    made.sort_indices()
+    if x_groups is not None:
+        made = made[x_groups]
+    return made
+
+
+def row_groups(csr: csr_array) -> Array | None:
+    """Number the runs of neighbouring equal rows, for each row; None where fewer than half of the rows repeat."""
+    lengths = np.diff(csr.indptr)
+    alike = lengths[1:] == lengths[:-1]
+    if 2 * np.count_nonzero(alike) < len(lengths) or not csr.nnz:
+        return None
+    if alike.all():
+        rows = csr.indices.reshape(len(lengths), -1)
+        repeats = (rows[1:] == rows[:-1]).all(axis=1)
+    else:
+        before = np.arange(csr.nnz) - np.repeat(lengths, lengths)
+        other = np.zeros(csr.nnz + 1, np.int64)
+        np.cumsum(csr.indices != csr.indices[np.maximum(before, 0)], out=other[1:])
+        repeats = alike & (other[csr.indptr[2:]] == other[csr.indptr[1:-1]])
+    if 2 * np.count_nonzero(repeats) < len(lengths):
+        return None
+    groups: Array = np.zeros(len(lengths), csr.indices.dtype)
+    np.cumsum(~repeats, out=groups[1:])
+    return groups
+
+
+def _merged_columns(csr: csr_array, groups: Array) -> csr_array:
+    """Return the pattern of sorted rows whose columns are the groups, which are numbered in the order of columns."""
+    columns = groups[csr.indices]
+    new = np.ones(csr.nnz, bool)
+    np.not_equal(columns[1:], columns[:-1], out=new[1:])
+    new[csr.indptr[:-1][np.diff(csr.indptr) > 0]] = True
+    ends = np.zeros(csr.nnz + 1, csr.indptr.dtype)
+    np.cumsum(new, out=ends[1:])
+    merged = columns[new]
+    lists = np.ones(len(merged), np.float32), merged, ends[csr.indptr]
+    return csr_array(lists, shape=(csr.shape[0], int(groups[-1]) + 1))

@@ -1,11 +1,13 @@
 """Explicit: a pattern that is listed entry by entry, with the exact products and sums of patterns.
 
 Where no symbolic structure describes the product of two structures, their patterns are multiplied as boolean matrices.
-Sparse patterns go through scipy, which takes as many operations as the product itself has fma; nearly dense ones go
+Sparse patterns go through scipy, which takes as many operations as the product itself has fma, but for neighbouring
+rows that are equal, which are multiplied once (`csr.pattern_product`); nearly dense ones go
 through one `sgemm`, which is faster once a twentieth of all m·k·n multiplications is needed. Counts along a dimension
 are vectors. Patterns hold ones in single precision, because these neither wrap around nor cancel.
 
-Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; `chainplan._util.byte_cache` keeps the results.
+Cost: O(fma) or O(m·k·n) per product, O(nonzeros) per sum; `chainplan._util.byte_cache` keeps results that are not too
+large.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ from weakref import ref
 import numpy as np
 from scipy.sparse import csr_array
 
-from chainplan._util.byte_cache import kept
+from chainplan._util.byte_cache import MAX_ENTRY_BYTES, kept
 from chainplan.structures.base import Structure, StructureWords
 from chainplan.structures.counts import LineCounts, runs
-from chainplan.structures.csr import product_strips
+from chainplan.structures.csr import pattern_product, product_strips, row_groups
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.unit_entries import UnitEntries, units_of_product
 
@@ -33,6 +35,8 @@ _SPARSE_OVER_DENSE_TIME = 20
 """How many times longer a sparse product takes per multiplication than a dense one, roughly."""
 _MAX_DENSE_PRODUCT_CELLS = 20_000_000
 """The most entries, of both factors and the product together, for which all three are written out densely."""
+_MIN_GROUPED_MULTIPLICATIONS = 100_000
+"""Multiplications from which on a product looks for equal rows."""
 _LARGE_PRODUCT_CELLS = 2_000_000
 """Cells from which on a product that may be dense is counted before it is held."""
 
@@ -67,6 +71,11 @@ class Explicit(Structure):
     def row_vector(self) -> Array:
         """The number of nonzeros of each row."""
         return np.diff(self.csr.indptr).astype(np.int64)
+
+    @cached_property
+    def row_groups(self) -> Array | None:
+        """The runs of neighbouring equal rows; those of a product may be finer, because they are those of a factor."""
+        return row_groups(self.csr)
 
     @cached_property
     def _columns(self) -> LineCounts:
@@ -180,6 +189,8 @@ ShapedStructure = tuple[Structure, int, int]
 def exact_product(left: ShapedStructure, right: ShapedStructure) -> Structure:
     """Return the exact pattern of left (m x k) · right (k x n)."""
     (a, m, k), (b, _, n) = left, right
+    if max(a.held_bytes, b.held_bytes) > MAX_ENTRY_BYTES:
+        return _product(left, right)  # mostly too large to be kept, and a mark takes a pass over the entries
     return kept(("product", a.mark, m, k, b.mark, n), lambda: _product(left, right))
 
 
@@ -195,7 +206,7 @@ def _product(left: ShapedStructure, right: ShapedStructure) -> Structure:
     if isinstance(b, Dense):
         return exact_product((b, n, k), (a.transpose(), k, m)).transpose()
     x, y = _csr(a, m, k), _csr(b, k, n)
-    multiplications = _multiplications(x, y)
+    multiplications = _multiplications(a, x, y)
     if (
         multiplications >= m * n > _LARGE_PRODUCT_CELLS
         and units is None
@@ -205,7 +216,19 @@ def _product(left: ShapedStructure, right: ShapedStructure) -> Structure:
     crowded = (
         multiplications * _SPARSE_OVER_DENSE_TIME > m * k * n and m * k + k * n + m * n <= _MAX_DENSE_PRODUCT_CELLS
     )
-    return _of(csr_array(x.toarray() @ y.toarray()) if crowded else (x @ y).tocsr(), units)
+    if crowded:
+        return _of(csr_array(x.toarray() @ y.toarray()), units)
+    if multiplications < _MIN_GROUPED_MULTIPLICATIONS:
+        return _of((x @ y).tocsr(), units)
+    groups = _row_groups(a, x)
+    made = _of(pattern_product(x, y, groups, _row_groups(b, y)), units)
+    if groups is not None and isinstance(made, Explicit):
+        made.row_groups = groups
+    return made
+
+
+def _row_groups(structure: Structure, csr: csr_array) -> Array | None:
+    return structure.row_groups if isinstance(structure, Explicit) else row_groups(csr)
 
 
 def overfull(left: ShapedStructure, right: ShapedStructure, most: int, work: int) -> bool:
@@ -215,7 +238,7 @@ def overfull(left: ShapedStructure, right: ShapedStructure, most: int, work: int
     """
     (a, m, k), (b, _, n) = left, right
     x, y = _csr(a, m, k), _csr(b, k, n)
-    multiplications = _multiplications(x, y)
+    multiplications = _multiplications(a, x, y)
     if min(multiplications, m * n) <= most or multiplications > work:
         return multiplications > work
     may_be_dense = units_of_product(a.units, b.units) is None
@@ -227,9 +250,10 @@ def overfull(left: ShapedStructure, right: ShapedStructure, most: int, work: int
     return False
 
 
-def _multiplications(x: csr_array, y: csr_array) -> int:
-    """Count the pairs of entries that meet in x · y, which are at least as many as its nonzeros."""
-    return int(np.bincount(x.indices, minlength=x.shape[1]) @ np.diff(y.indptr).astype(np.int64))
+def _multiplications(left: Structure, x: csr_array, y: csr_array) -> int:
+    """Count the pairs of entries that meet in x · y, at least as many as its nonzeros; x is the pattern of `left`."""
+    in_columns = left.column_vector if isinstance(left, Explicit) else np.bincount(x.indices, minlength=x.shape[1])
+    return int(in_columns @ np.diff(y.indptr).astype(np.int64))
 
 
 def _strips(x: csr_array, y: csr_array) -> Iterator[tuple[int, int]]:
