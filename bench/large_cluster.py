@@ -3,7 +3,8 @@
 The Jacobians are files, the scheduler and the workers are processes of their own on this machine, and the output is
 written by the workers. All entries are small whole numbers, and the result is compared with one computed here, to the
 bit. `python -m bench.large_cluster` runs all cases, `python -m bench.large_cluster blocks 10` one of them ten times.
-What must move is every input once, every output once, and what the placement of the steps moves between workers.
+What must move is every input once, every output once, and what the placement of the steps moves between workers. A run
+that moves or keeps more than `MOST_MOVED` and `MOST_GROWTH` say counts as failed.
 """
 
 from __future__ import annotations
@@ -75,6 +76,17 @@ CASES = {
     "sparse": LargeCase(lambda folder: sparse(20, 10**6, 4, folder), 4, "1GB"),
 }
 """The cases by name."""
+SMALL_CASES = {
+    "small-blocks": LargeCase(lambda folder: dense([700] * 17, folder), 4, "400MiB"),
+    "small-wide": LargeCase(lambda folder: dense([4000, 4000, 40], folder), 4, "400MiB"),
+    "small-tall": LargeCase(lambda folder: dense([40, 4000, 4000], folder), 4, "400MiB"),
+    "small-sparse": LargeCase(lambda folder: sparse(20, 10**5, 4, folder), 4, "400MiB"),
+}
+"""The same of a tenth of the bytes and less, which run every night."""
+MOST_MOVED = 1.2
+"""How many bytes may move for each that must."""
+MOST_GROWTH = 50 * MIB
+"""Bytes by which the scheduler and the client may grow."""
 
 
 def run(case: LargeCase, folder: Path) -> tuple[float, Traffic, int]:
@@ -102,23 +114,24 @@ def _equal(path: str, expected: Any) -> bool:
 
 
 def main(names: Sequence[str], times: int) -> int:
-    """Print a line for each run; the exit code is 1 where one fails."""
+    """Print a line for each run; the exit code is 1 where one fails, moves too much, or leaves too much here."""
     sys.stdout.write(
-        "case     seconds  given   read  between  written  moved/needed  scheduler  client  worker (MiB)\n"
+        "case         seconds  given   read  between  written  moved/needed  scheduler  client  worker (MiB)\n"
     )
     failed = 0
     for name in names:
         for _ in range(times):
             with TemporaryDirectory() as folder:
                 try:
-                    seconds, moved, size = run(CASES[name], Path(folder))
+                    seconds, moved, size = run((CASES | SMALL_CASES)[name], Path(folder))
                 except (chainplan.ChainplanError, ValueError) as error:
-                    sys.stdout.write(f"{name:8} failed: {error}\n")
+                    sys.stdout.write(f"{name:12} failed: {error}\n")
                     failed += 1
                     continue
             share = (moved.read + moved.transferred + moved.written) / (size + moved.transferred + moved.written)
+            failed += share > MOST_MOVED or max(moved.scheduler_growth, moved.client_growth) > MOST_GROWTH
             sys.stdout.write(
-                f"{name:8}{seconds:8.1f}{size / MIB:7.0f}{moved.read / MIB:7.0f}{moved.transferred / MIB:9.0f}"
+                f"{name:12}{seconds:8.1f}{size / MIB:7.0f}{moved.read / MIB:7.0f}{moved.transferred / MIB:9.0f}"
                 f"{moved.written / MIB:9.0f}{share:14.2f}{moved.scheduler_growth / MIB:11.0f}"
                 f"{moved.client_growth / MIB:8.0f}{moved.worker_peak / MIB:8.0f}\n"
             )
