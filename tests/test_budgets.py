@@ -24,6 +24,7 @@ from chainplan.plans.candidate import Candidate
 from chainplan.plans.check import check
 from chainplan.plans.reorder import peak_floor, reordered
 from chainplan.plans.replay import replay
+from chainplan.plans.second_elimination import SecondElimination, elimination_plan
 from chainplan.plans.steps import Multiply
 from chainplan.plans.sweep_colours import BlockColours, colours_of_pattern
 from chainplan.problem.graph import Mode
@@ -42,6 +43,7 @@ from generators.chains import pattern_chain
 from generators.graphs import complete, wide
 from generators.matrix_free import patterned
 from tests.problems import chain_problem, random_problem
+from tests.test_second_graphs import random_second_dag
 
 GRAPHS: dict[str, Callable[[], Problem]] = {
     "complete": lambda: complete(40, True),
@@ -182,6 +184,20 @@ def test_no_second_plan_is_put_in_order_once_time_is_up(seconds: list[float], mo
     result = plan(replace(problem, memory=2 * peak_floor(problem.graph)), budget=1.0)
     assert result.status is Status.BUDGET
     assert next(ordered) == 1
+
+
+def test_second_derivatives_get_the_cheaper_baseline_once_time_is_up(seconds: list[float]) -> None:
+    seconds[0], cheaper = 100.0, set[str]()
+    for seed in range(20):
+        problem = random_second_dag(Random(seed), most=8, explicit=True)
+        assert problem.second is not None
+        forward = SecondElimination(problem.graph, problem.second).middle
+        reverse = forward[::-1]
+        prices = [replay(elimination_plan(problem.graph, problem.second, order)).total for order in (forward, reverse)]
+        result = plan(problem, "second-elimination", budget=1.0)
+        assert result.price == min(prices)
+        cheaper |= {name for name, price in zip(("forward", "reverse"), prices, strict=True) if price < max(prices)}
+    assert cheaper == {"forward", "reverse"}
 
 
 def test_products_of_listed_patterns_count_as_more_work() -> None:

@@ -6,7 +6,6 @@ inputs. Other orders cost less where parts of a graph have few outputs of their 
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import final
 
 from chainplan.plans.bound import NO_BOUND, Bound
@@ -22,6 +21,7 @@ from chainplan.solvers.search.solver import Solver, not_fma, not_of_second_order
 from chainplan.solvers.second.orders import (
     MAX_SUBSET_VERTICES,
     PricedVertices,
+    cheapest_of,
     cheapest_order,
     greedy_order,
     improved_orders,
@@ -64,7 +64,7 @@ class SecondEliminationSolver(Solver):
 
 
 class _Way:
-    """The best order so far: of the baselines and a greedy one at first.
+    """The best order so far: the cheaper baseline, whatever the limits, or a greedy one at first.
 
     The second derivative is `formed` before it is multiplied by directions, or they are taken along.
     """
@@ -74,22 +74,21 @@ class _Way:
         self._graph, self._asked, self._formed, self._search = problem.graph, problem.second, formed, search
         self.work = SecondElimination(problem.graph, problem.second, formed=formed)
         forward, watch = self.work.middle, search.watch
-        first = [self.offered(priced(self.work, forward[::-1]), forward[::-1])]
-        first.append(self.offered(priced(self.work, forward, watch=watch), forward))
+        self.offered(*cheapest_of(self.work, (forward[::-1], forward)))
         greedy = greedy_order(self.work, search.tick, watch=watch)
-        first.append(self.offered(priced(self.work, greedy, watch=watch), greedy))
-        self.best = min(first, key=itemgetter(0))
+        price = priced(self.work, greedy, self.best[0], watch=watch)
+        if price < self.best[0]:
+            self.offered(price, greedy)
 
-    def offered(self, price: int, order: list[str]) -> PricedVertices:
-        """Offer an order that is the cheapest so far, and return it."""
-        self.best = price, order
+    def offered(self, price: int, order: list[str]) -> None:
+        """Offer an order that is the cheapest so far."""
+        self.best: PricedVertices = price, order
         graph, asked, formed = self._graph, self._asked, self._formed
         if asked.symmetric:
             self._search.offer(lambda: elimination_plan(graph, asked, order), price)
         else:
             made = elimination_plan(graph, asked, order, formed=formed)
             self._search.offer(made, Candidate(made, FMA).price)
-        return self.best
 
     def plan(self) -> Plan:
         """Write the plan of the best order."""

@@ -59,6 +59,20 @@ def priced(
     return work.price if best is None else best
 
 
+def cheapest_of(work: SecondElimination, orders: Iterable[Sequence[str]]) -> PricedVertices:
+    """Return the cheapest of some orders, the first of equal ones, with its price.
+
+    The order that has cost least so far goes on, so that the others are priced no further than to what that one costs.
+    """
+    runs = [(work.copy(), list(order), iter(order)) for order in orders]
+    while True:
+        state, order, left = min(runs, key=lambda run: run[0].price)
+        vertex = next(left, None)
+        if vertex is None:
+            return state.price, order
+        state.eliminate(vertex)
+
+
 def beginning(work: SecondElimination, order: Sequence[str], stop: StopPrice) -> list[str]:
     """Return the best beginning of an order, the shortest of equal ones."""
     work = work.copy()

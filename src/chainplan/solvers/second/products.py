@@ -33,6 +33,7 @@ from chainplan.solvers.second.orders import (
     MAX_SUBSET_VERTICES,
     PricedVertices,
     beginning,
+    cheapest_of,
     cheapest_order,
     greedy_order,
     improved_orders,
@@ -133,7 +134,7 @@ class _Offers:
         orders = [forward, forward[::-1], greedy_order(work, tick)]
         for order in (*orders, greedy_order(work, tick, self._stop)):
             self.best = min(self.best, self._offered(order), key=itemgetter(0))
-        known = min(((priced(work, order), order) for order in orders), key=itemgetter(0))
+        known = cheapest_of(work, orders)
         self.whole = known[1]
         if len(forward) <= MAX_SUBSET_VERTICES:
             (_, self.whole), _ = cheapest_order(work, known, tick)
