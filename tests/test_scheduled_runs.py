@@ -14,6 +14,7 @@ import pytest
 import chainplan
 from chainplan.distributed.executors import pool
 from chainplan.distributed.executors.base import SentTask, TaskDemand
+from chainplan.distributed.executors.dask_cluster import DaskExecutor
 from chainplan.distributed.fuse import grouped
 from chainplan.distributed.scheduled import require_enough, scheduled_tasks
 from chainplan.errors import ArgumentError, ExecutionError
@@ -165,6 +166,35 @@ def test_a_cluster_runs_each_step_on_the_worker_of_its_machine() -> None:
                 chainplan.execute(other, values, backend="dask", scheduler=client, schedule=other.schedule),
                 chainplan.execute(other, values),
             )
+
+
+class _Workers:
+    """A client of a cluster whose workers come and go."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses: tuple[str, ...] | None = addresses
+
+    def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+        if self.addresses is None:
+            raise ConnectionError
+        return {"workers": dict.fromkeys(self.addresses)}
+
+
+def test_machines_keep_their_workers_as_long_as_these_live() -> None:
+    client: Any = _Workers("a", "b", "c")
+    executor = DaskExecutor(client, True)
+    assert executor._assigned([1, 0]) == ["a", "b"]
+    client.addresses = ("b", "c", "d")
+    assert executor.lost_machines() == {0}
+    assert executor._assigned([1, 0]) == ["c", "b"]
+    client.addresses = ("b",)
+    assert executor._assigned([2]) == ["b", "b", "b"]
+    client.addresses = None
+    assert not executor.lost_machines()
+    client.addresses = ()
+    assert executor.lost_machines() == {0, 1, 2}
+    assert executor._assigned([2]) == []
+    assert not executor.lost_machines()
 
 
 def test_schedules_of_other_plans_are_refused() -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -89,12 +88,6 @@ def test_a_wide_module_is_cut_when_it_turns_out_to_be_long(tasks: list[Any], mon
             assert sum(isinstance(task, GroupTask | PieceTask) for task in tasks) == count
 
 
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Executor]:
-    with ProcessPoolExecutor(2, mp_context=get_context("forkserver")) as pool:
-        yield pool
-
-
 def _noted(backend: str, scheduler: Any) -> dict[int, StepNote]:
     """What two runs that nobody asked about have noted."""
     result, functions, matrices = _branches()
@@ -110,6 +103,17 @@ def _noted(backend: str, scheduler: Any) -> dict[int, StepNote]:
     assert result.plan is not None
     assert {i for i, step in enumerate(result.plan.steps) if not isinstance(step, Load)} == set(found)
     return found
+
+
+def test_outputs_are_returned_where_workers_do_not_say_what_steps_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(executor: PoolExecutor, token: str) -> NoReturn:
+        raise ConnectionError(token)
+
+    monkeypatch.setattr(PoolExecutor, "notes", lost)
+    result, functions, matrices = _branches()
+    run: Any = chainplan.prepare(result, backend="threads", dtype=np.int64)
+    assert np.array_equal(run(functions)["y", "x"], chainplan.execute(result, matrices)["y", "x"])
+    run.close()
 
 
 def test_every_backend_says_what_steps_took(processes: Executor) -> None:

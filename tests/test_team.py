@@ -127,7 +127,7 @@ class _Endless(Solver):
 
 
 class _WithOrders:
-    """A crew of two whose answers come after so many looks: the given order, and a bound."""
+    """A crew of two whose answers are there at once: the given order, and a bound."""
 
     members = 2
 

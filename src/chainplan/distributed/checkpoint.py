@@ -58,6 +58,11 @@ class Checkpoint:
     workers : int
         For how many workers modules are cut, unless the directory says that its blocks were cut for others.
 
+    Attributes
+    ----------
+    workers : int
+        For how many workers the modules of this directory are cut.
+
     Raises
     ------
     ExecutionError

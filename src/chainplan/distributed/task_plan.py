@@ -7,7 +7,7 @@ The plan is sent once to each worker and lowered there once; `skeleton` makes it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from math import inf
 from numbers import Real
@@ -210,8 +210,10 @@ class TaskPlan:
         return skeletons[key]
 
     def _learn(self) -> None:
-        """Make the tasks of later runs by what the steps took, where it is time to."""
-        if self._learned.due():
+        """Make the tasks of later runs by what the steps took, where it is time to and workers say it."""
+        if not self._learned.due():
+            return
+        with suppress(OSError):  # of workers that do not answer any more: the outputs of the run are here
             self._learned.learn(self._executor.notes(self._token))
             self._crew = CrewFacts(self._executor.workers())
             self._skeletons = {}

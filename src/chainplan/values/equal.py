@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from chainplan.errors import ExecutionError
 from chainplan.problem.graph import Graph
 from chainplan.values.jacobians import GivenJacobian, is_sparse
+from chainplan.values.on_demand import JacobiansOnDemand
 from chainplan.values.shifts_block import ShiftsBlock
 
 
@@ -35,10 +36,12 @@ def with_equal(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> Mapping[
     if not graph.shares:
         return jacobians
     firsts = {e.name: e.first for e in graph.elementals}
-    given = {firsts[name]: name for name in reversed(list(jacobians)) if name in firsts}
-    given |= {first: first for first in given if first in jacobians}
+    names = dict.fromkeys(jacobians)
+    given = {firsts[name]: name for name in reversed(names) if name in firsts}
+    given |= {first: first for first in given if first in names}
     if type(jacobians) is not dict:
-        return _OnDemand(jacobians, {name: given[first] for name, first in firsts.items() if first in given})
+        named = {name: given[first] for name, first in firsts.items() if first in given}
+        return JacobiansOnDemand((*named, *jacobians), lambda name: jacobians[named.get(name, name)])
     filled = dict(jacobians)
     for name, first in firsts.items():
         if first in given:
@@ -63,21 +66,3 @@ def _alike(one: GivenJacobian, other: GivenJacobian) -> bool:
     if is_sparse(one) or is_sparse(other):
         return is_sparse(one) and is_sparse(other) and one.shape == other.shape and (one != other).nnz == 0
     return np.array_equal(np.asarray(one), np.asarray(other), equal_nan=np.asarray(one).dtype.kind in "fc")
-
-
-class _OnDemand(Mapping[str, GivenJacobian]):
-    """A mapping that is asked for an elemental by the name under which its values are given."""
-
-    def __init__(self, jacobians: Mapping[str, GivenJacobian], names: Mapping[str, str]) -> None:
-        self._jacobians, self._names = jacobians, names
-        others = (name for name in jacobians if name not in names)
-        self._all = dict.fromkeys((*names, *others))
-
-    def __getitem__(self, name: str) -> GivenJacobian:
-        return self._jacobians[self._names.get(name, name)]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all)
-
-    def __len__(self) -> int:
-        return len(self._all)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
@@ -13,6 +13,7 @@ from chainplan.kernels.factors import LuFactors, SingularError
 from chainplan.problem.graph import Elemental, Graph
 from chainplan.problem.implicit import ImplicitSystem
 from chainplan.values.jacobians import GivenJacobian, MatrixFree, require_listable, stored
+from chainplan.values.on_demand import JacobiansOnDemand
 
 
 def with_solves(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> Mapping[str, GivenJacobian]:
@@ -29,30 +30,11 @@ def with_solves(graph: Graph, jacobians: Mapping[str, GivenJacobian]) -> Mapping
     if not any(e.implicit for e in graph.elementals):
         return jacobians
     inner = {block.name for e in graph.elementals if e.implicit is not None for block in e.implicit.blocks}
-    given = set(jacobians)
-    solves = {e.name: factored(e, jacobians) for e in graph.solves if e.name not in given}
+    names = dict.fromkeys(name for name in jacobians if name not in inner)
+    solves = {e.name: factored(e, jacobians) for e in graph.solves if e.name not in names}
     if type(jacobians) is not dict:
-        return _WithSolves(jacobians, inner, solves)
-    return {name: jacobians[name] for name in jacobians if name not in inner} | solves
-
-
-class _WithSolves(Mapping[str, GivenJacobian]):
-    """A mapping that is asked for Jacobians on demand, without the blocks of systems and with their functions."""
-
-    def __init__(
-        self, jacobians: Mapping[str, GivenJacobian], inner: Container[str], solves: Mapping[str, MatrixFree]
-    ) -> None:
-        self._jacobians, self._solves = jacobians, solves
-        self._all = dict.fromkeys((*(name for name in jacobians if name not in inner), *solves))
-
-    def __getitem__(self, name: str) -> GivenJacobian:
-        return self._solves[name] if name in self._solves else self._jacobians[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all)
-
-    def __len__(self) -> int:
-        return len(self._all)
+        return JacobiansOnDemand((*names, *solves), lambda name: solves[name] if name in solves else jacobians[name])
+    return {name: jacobians[name] for name in names} | solves
 
 
 def factored(e: Elemental, jacobians: Mapping[str, GivenJacobian]) -> MatrixFree:

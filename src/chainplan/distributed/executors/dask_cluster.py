@@ -91,18 +91,23 @@ class DaskExecutor(TaskExecutor):
     def lost_machines(self) -> frozenset[int]:
         if not self._addresses:
             return frozenset()
-        there = set(self._there())
+        try:
+            there = set(self._there())
+        except OSError:  # of a scheduler that does not answer: `require_running` says so
+            return frozenset()
         return frozenset(i for i, address in enumerate(self._addresses) if address not in there)
 
     def _assigned(self, machines: Collection[int]) -> list[str]:
-        """A worker for each machine; one whose worker died gets another, where need be a shared one."""
+        """A worker for each machine; one whose worker died gets another, where need be a shared one.
+
+        There are none as long as the cluster has no workers: tasks wait for whichever comes then.
+        """
         there = self._there()
         kept = [address if address in there else None for address in self._addresses]
         kept += [None] * (1 + max(machines) - len(kept))
         spare = [address for address in there if address not in kept] or there
-        if spare:
-            free = cycle(spare)
-            self._addresses = [next(free) if address is None else address for address in kept]
+        free = cycle(spare)
+        self._addresses = [next(free) if address is None else address for address in kept] if spare else []
         return self._addresses
 
     def notes(self, token: str) -> list[StepNotes]:
@@ -147,8 +152,7 @@ class DaskExecutor(TaskExecutor):
             if any(resources.values()):
                 stack.enter_context(annotate(resources=resources.get))
             placed = {key: task.demand.machine for key, task in tasks.items() if task.demand.machine is not None}
-            if placed:
-                addresses = self._assigned(placed.values())
+            if placed and (addresses := self._assigned(placed.values())):
                 workers = {key: [addresses[placed[key]]] if key in placed else addresses for key in tasks}
                 anywhere = {key: key not in placed for key in tasks}
                 stack.enter_context(annotate(workers=workers.get, allow_other_workers=anywhere.get))
