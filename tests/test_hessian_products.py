@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import permutations
+from itertools import count, permutations
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,16 @@ def test_baselines_compute_exact_integers_too_and_so_does_the_reference() -> Non
         parts = dict(zip(problem.graph.inputs, np.split(vectors, cuts), strict=True))
         made = hessian_times(problem, values, parts)
         assert np.array_equal(np.concatenate(list(made.values())), expected @ vectors), seed
+
+
+@pytest.mark.parametrize("seconds", [50, 100, 200, 400])
+def test_a_search_that_runs_out_of_time_leaves_some_for_the_baselines(
+    seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = count()
+    monkeypatch.setattr("chainplan.solvers.search.search.monotonic", lambda: float(next(clock)))
+    result = plan(drawn(1656), budget=seconds)
+    assert (result.price, result.baselines.best) == (885, 885)
 
 
 @pytest.mark.parametrize("seed", [*range(12), *(pytest.param(n, marks=pytest.mark.nightly) for n in range(12, 200))])

@@ -23,6 +23,8 @@ from chainplan.solvers.uses.shared_groups import SharedGroupsSolver
 
 _PRODUCT_BASELINES: tuple[Solver, ...] = (FreeSolver(), *FORMED_BASELINES)
 """The plain ways to make products with vectors, which compete with the search as long as there is time."""
+_SEARCH_SHARE = 0.9
+"""Of the limits, what a search for products may use, so that there is time to price the plain ways."""
 _SECOND_SOLVERS: tuple[Solver, ...] = (SecondChainSolver(), SecondEliminationSolver())
 
 
@@ -34,7 +36,7 @@ def solve_products(problem: Problem, search: Search, auto: Solver) -> Outcome:
         solvers.append(SharedGroupsSolver())
     outcomes = list[Outcome]()
     for solver in solvers:
-        outcomes.append(run_stage(solver, problem, search))
+        outcomes.append(run_stage(solver, problem, search, _SEARCH_SHARE))
     for solver in _PRODUCT_BASELINES:
         if may_be_cheaper(solver, problem, outcomes, search):
             outcomes.append(run_stage(solver, problem, search))
@@ -63,7 +65,7 @@ def solve_second_products(problem: Problem, search: Search, auto: Solver) -> Out
         search.budget = DEFAULT_AUTO_SECONDS
     solver, outcomes = SecondProductsSolver(auto), list[Outcome]()
     if solver.refuses(problem) is None:
-        outcomes.append(run_stage(solver, problem, search))
+        outcomes.append(run_stage(solver, problem, search, _SEARCH_SHARE))
     for baseline in _PRODUCT_BASELINES:
         if may_be_cheaper(baseline, problem, outcomes, search):
             outcomes.append(run_stage(baseline, problem, search))
