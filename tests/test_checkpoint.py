@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -283,6 +284,38 @@ def test_functions_are_known_again_in_another_process_and_changes_are_seen() -> 
     assert printed[0] == printed[1]
     assert printed[0][0] == printed[0][1]
     assert len(set(printed[0])) == 4
+
+
+MODULES = {
+    "helpers_of_a_test.py": "def doubled(x):\n    return 2 * x\n",
+    "modules_of_a_test.py": """
+import helpers_of_a_test
+SCALE = 3
+def scaled(x):
+    return SCALE * x
+def tangent(block):
+    return helpers_of_a_test.doubled(scaled(block))
+""",
+}
+"""A module that workers import, and what it takes from another."""
+
+
+@pytest.mark.parametrize("change", [("2 *", "4 *"), ("SCALE = 3", "SCALE = 5"), ("SCALE * x", "SCALE + x")])
+def test_helpers_and_constants_of_modules_are_seen(
+    change: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    found = []
+    for number, texts in enumerate((MODULES, MODULES, {name: t.replace(*change) for name, t in MODULES.items()})):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            monkeypatch.delitem(sys.modules, name.removesuffix(".py"), raising=False)
+        with monkeypatch.context() as inner:
+            inner.syspath_prepend(folder)
+            found.append(fingerprint((import_module("modules_of_a_test").tangent, None)))
+    assert found[0] == found[1] != found[2]
 
 
 def test_values_of_all_kinds_have_fingerprints_of_their_own() -> None:

@@ -2,8 +2,8 @@
 
 Arrays are known by their bytes, files by their size and time of change, so that nothing large is read. Functions are
 known by their code and by what they refer to: defaults, variables of the functions around them, the objects they are
-methods of, and, where a worker could not import them, the globals that they name. What a function reads from elsewhere,
-such as a file or memory of a library, nobody sees.
+methods of, and the globals that they name, unless they belong to an installed library. What a function reads from
+elsewhere, such as a file or memory of a library, nobody sees.
 
 `pickle` would not do: the bytes of the same function differ from process to process.
 """
@@ -13,9 +13,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from copyreg import dispatch_table
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import blake2b
 from os import PathLike, fspath
+from pathlib import Path
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 
 import numpy as np
@@ -80,16 +81,27 @@ def _digest(*parts: bytes | memoryview) -> bytes:
 
 def _function(function: FunctionType) -> Parts:
     around = [_content(cell) for cell in function.__closure__ or ()]
-    named: list[object] = []
-    if not _importable(function):
-        named = [(n, function.__globals__[n]) for n in _names(function.__code__) if n in function.__globals__]
+    named = [] if _installed(function.__module__) else _globals(function)
     own = function.__module__, function.__qualname__, function.__code__
     return "function", (*own, function.__defaults__, function.__kwdefaults__, around, named)
 
 
+def _globals(function: FunctionType) -> list[tuple[str, object]]:
+    """The globals that a function names, and of modules that are no library what it may take of them."""
+    names = _names(function.__code__)
+    found, spaces = list[tuple[str, object]](), [function.__globals__]
+    for space in spaces:
+        there = [(n, space[n]) for n in names if n in space]
+        modules = [vars(one) for _, one in there if isinstance(one, ModuleType) and not _installed(one.__name__)]
+        spaces += [one for one in modules if not any(one is other for other in spaces)]
+        found += there
+    return found
+
+
 def _class(found: type) -> Parts:
     plain = (FunctionType, staticmethod, classmethod, property, *_PLAIN)
-    named = [] if _importable(found) else sorted(vars(found).keys() - {"__doc__", "__firstlineno__", "__module__"})
+    unseen = {"__doc__", "__firstlineno__", "__module__"}
+    named = [] if _installed(found.__module__) else sorted(vars(found).keys() - unseen)
     own = [(name, vars(found)[name]) for name in named if isinstance(vars(found)[name], plain)]
     return "class", (found.__module__, found.__qualname__, own)
 
@@ -153,14 +165,15 @@ def _reduced(value: HeldValues) -> str | tuple[object, ...]:
     return reduced
 
 
-def _importable(found: FunctionType | type) -> bool:
-    """Say whether another process finds a function or a class under its name."""
-    there: object = sys.modules.get(found.__module__)
-    if there is None or found.__module__ == "__main__":
+@cache
+def _installed(name: str | None) -> bool:
+    """Say whether a module belongs to Python, to an installed library or to this package, whose version is known."""
+    if name is None or name == "__main__":
         return False
-    for name in found.__qualname__.split("."):
-        there = getattr(there, name, None)
-    return there is found
+    if name.partition(".")[0] in (__name__.partition(".")[0], *sys.stdlib_module_names):
+        return True
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is not None and not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
 
 
 def _names(code: CodeType) -> list[str]:
