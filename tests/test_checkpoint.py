@@ -151,11 +151,15 @@ def test_the_directory_of_another_run_is_refused_and_kept(tmp_path: Path) -> Non
         with pytest.raises(ExecutionError, match=f"is that of a run with {words}; expected the same run. Give another"):
             chainplan.execute(asked, given, checkpoint=tmp_path, **options)
     assert (tmp_path / MANIFEST_NAME).read_bytes() == before
-    (tmp_path / MANIFEST_NAME).write_text("{}", encoding="utf-8")
-    with pytest.raises(ExecutionError, match="no manifest that this version reads; expected an empty directory"):
-        chainplan.execute(result, values, checkpoint=tmp_path)
+    for text in ("{}", "", before.decode()[:40], "[" * 100_000, before.decode().replace('"values"', '"value"')):
+        (tmp_path / MANIFEST_NAME).write_text(text, encoding="utf-8")
+        with pytest.raises(ExecutionError, match="no manifest that this version reads; expected an empty directory"):
+            chainplan.execute(result, values, checkpoint=tmp_path)
     with pytest.raises(ExecutionError, match=r"cannot be read \(.*expected a directory. Give another one"):
         chainplan.execute(result, values, checkpoint=tmp_path / MANIFEST_NAME)
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(ExecutionError, match=r"cannot be written \(it is no directory\); expected"):
+        chainplan.execute(result, values, checkpoint=tmp_path / "link")
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -222,9 +226,11 @@ def test_a_damaged_block_is_named(tmp_path: Path) -> None:
     run = partial(chainplan.execute, result, functions, checkpoint=tmp_path / "kept")
     run()
     last = max((tmp_path / "kept").glob("*.pickle"), key=lambda path: int(path.stem))
-    last.write_bytes(last.read_bytes()[:20])
-    with pytest.raises(ExecutionError, match=rf"'.*{last.name}' cannot be read .* Remove the file, and run the plan"):
-        run()
+    for damaged in (last.read_bytes()[:20], b"cnowhere\nnothing\n."):
+        last.write_bytes(damaged)
+        match = rf"'.*{last.name}' cannot be read .* Remove the file, and run the plan"
+        with pytest.raises(ExecutionError, match=match):
+            run()
     last.unlink()
     run()
 

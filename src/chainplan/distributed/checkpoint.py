@@ -74,6 +74,8 @@ class Checkpoint:
         found, own = self._manifest(), _manifest(plan, run, wrap, workers)
         if found is None and not self._begin(own):
             found = self._manifest()
+            if found is None:
+                raise self._unwritten("it is no directory")
         self.workers = workers
         if found is not None:
             self._require_same(found, own)
@@ -84,10 +86,9 @@ class Checkpoint:
         """The manifest of the directory, None where it is empty."""
         try:
             names = os.listdir(self._directory)
-            if MANIFEST_NAME in names:
-                found = json.loads((self._directory / MANIFEST_NAME).read_text(encoding="utf-8"))
-                if isinstance(found, dict) and found.get("format") == MANIFEST_FORMAT:
-                    return found
+            found = _read_manifest(self._directory / MANIFEST_NAME) if MANIFEST_NAME in names else None
+            if found is not None:
+                return found
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -111,11 +112,15 @@ class Checkpoint:
         except FileExistsError:
             return False
         except OSError as error:
-            raise ExecutionError(
-                f"checkpoint: '{self._directory}' cannot be written ({error.strerror}); expected a directory that all "
-                "workers can write. Give another one."
-            ) from None
+            raise self._unwritten(error.strerror) from None
         return True
+
+    def _unwritten(self, why: str | None) -> ExecutionError:
+        """Return the error for a directory that cannot be written."""
+        return ExecutionError(
+            f"checkpoint: '{self._directory}' cannot be written ({why}); expected a directory that all workers can "
+            "write. Give another one."
+        )
 
     def _require_same(self, found: Mapping[str, object], own: Mapping[str, object]) -> None:
         """Refuse the directory of another run."""
@@ -157,6 +162,17 @@ class Checkpoint:
             else:
                 tasks.append(task._replace(call=SavedTask(call, str(self._directory / name))))
         return pruned(replace(made, tasks=tuple(tasks)))
+
+
+def _read_manifest(path: Path) -> Mapping[str, object] | None:
+    """Read a manifest; None where the file is none that this version writes."""
+    text = path.read_bytes()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(found, dict) and found.get("format") == MANIFEST_FORMAT
+    return found if known and isinstance(found.get("values"), dict) else None
 
 
 _MANIFEST_WORDS = {

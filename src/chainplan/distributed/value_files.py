@@ -27,12 +27,12 @@ def read_value(path: Path) -> HeldValues:
     Raises
     ------
     ExecutionError
-        Where the file is damaged or gone.
+        Where the file is damaged or gone, or holds what this process cannot make again.
     """
     try:
         with path.open("rb") as file:
             return pickle.load(file)
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:
         raise ExecutionError(
             f"checkpoint: '{path}' cannot be read ({type(error).__name__}: {error}); expected a block that an earlier "
             "run has written. Remove the file, and run the plan again."
