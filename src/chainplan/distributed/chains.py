@@ -32,7 +32,7 @@ from chainplan.distributed.skeleton import (
 )
 from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.distributed.worker_tasks import GroupTask, TaskOperand, WorkerTask, with_patterns
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.kernels.storage import HeldValues
 from chainplan.values.references import is_reference
 

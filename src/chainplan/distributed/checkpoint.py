@@ -28,7 +28,7 @@ from chainplan.distributed.value_files import read_value, write_value, write_who
 from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.distributed.worker_tasks import GroupTask, PieceTask, TaskOperand, WorkerTask
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.kernels.storage import HeldValues
 from chainplan.plans.steps import Load, Plan
 from chainplan.problem.problem import Problem

@@ -42,7 +42,7 @@ from chainplan.distributed.worker_tasks import (
     cut,
 )
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Load, Plan
 from chainplan.values.jacobians import is_sparse

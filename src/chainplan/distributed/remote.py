@@ -20,7 +20,7 @@ from chainplan.distributed.split import Axis
 from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.distributed.worker_tasks import joined
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.execution.releasing import released
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Plan

@@ -28,7 +28,7 @@ from chainplan.distributed.value_files import read_value, write_value
 from chainplan.distributed.worker_plan import PlanPatterns, WorkerPlan
 from chainplan.distributed.worker_tasks import PickledObject, TaskOperand, WorkerTask
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.execution.whole_numbers import guarded
 from chainplan.kernels.storage import HeldValues
 from chainplan.plans.candidate import Candidate

@@ -36,7 +36,7 @@ from chainplan.distributed.worker_tasks import joined
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import called, mapping, path, refuse
 from chainplan.execution.executor import require_jacobians, require_workers, taken, understood
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.execution.program import lowered
 from chainplan.execution.releasing import released, require_narrow
 from chainplan.plans.candidate import Candidate

@@ -12,7 +12,8 @@ from threading import Lock
 from weakref import WeakKeyDictionary
 
 from chainplan.execution.filling import filler
-from chainplan.execution.lowering import Lowering, PlanRun, ProductWay, StepKernel, product_way
+from chainplan.execution.lowering import Lowering, ProductWay, product_way
+from chainplan.execution.plan_run import PlanRun, StepKernel
 from chainplan.kernels.storage import HeldValues, StorageForm
 from chainplan.plans.candidate import Candidate
 from chainplan.plans.liveness import evaluates

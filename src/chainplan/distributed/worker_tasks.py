@@ -19,7 +19,8 @@ from chainplan.distributed.split import Axis
 from chainplan.distributed.step_seconds import StepNotes, taken_notes, timed_step
 from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import PlanRun, StepKernel, applied_function
+from chainplan.execution.lowering import applied_function
+from chainplan.execution.plan_run import PlanRun, StepKernel
 from chainplan.execution.whole_numbers import guarded
 from chainplan.kernels.products import product_kernel
 from chainplan.kernels.sparse_products import matrix_sparse

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Mapping
 from threading import Lock
 
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.execution.program import LoweredPlan
 from chainplan.kernels.convert import given_away
 from chainplan.plans.liveness import kept

@@ -19,7 +19,7 @@ from chainplan._util.task_threads import ranks, run_tasks
 from chainplan.errors import ExecutionError
 from chainplan.errors.arguments import mapping
 from chainplan.execution.asked import FetchedJacobians, require_functions
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.execution.program import CodedStep, LoweredPlan, lowered
 from chainplan.execution.releasing import released, released_second, require_narrow
 from chainplan.execution.whole_numbers import WHOLE_NUMBER_KINDS, guarded

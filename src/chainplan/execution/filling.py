@@ -2,7 +2,7 @@
 
 A simulation gives new numbers for the same elementals again and again. What does not depend on the numbers is therefore
 made once: the lists of a sparse block, the place of each of its entries in a matrix, the values of a selection. What
-none of these functions knows goes through `lowering.loaded`, which checks it at length.
+none of these functions knows goes through `loaded`, which checks it at length.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from scipy.sparse import csr_array
 
 from chainplan._util.arrays import Array, DType
 from chainplan._util.byte_cache import kept
-from chainplan.execution.lowering import PlanRun, loaded
-from chainplan.kernels.convert import given_away, kept_pattern, with_data
+from chainplan.execution.plan_run import PlanRun
+from chainplan.kernels.convert import as_form, given_away, kept_pattern, known, with_data
 from chainplan.kernels.entry_lists import entry_places
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.problem.graph import Elemental
 from chainplan.structures import Block, Dense, Diagonal, Shifts
 from chainplan.structures.explicit import Explicit
-from chainplan.values.jacobians import NUMBER_KINDS, GivenJacobian, band_places, band_shape, listed_alike
+from chainplan.values.jacobians import NUMBER_KINDS, GivenJacobian, band_places, band_shape, listed_alike, stored
 from chainplan.values.shifts_block import Shift, ShiftsBlock, places_of
 
 Filler = Callable[[GivenJacobian, PlanRun], HeldValues]
@@ -171,3 +171,9 @@ class ListedFiller:
         if isinstance(block.structure, Explicit):
             return value if value.shape == (block.nnz,) else None
         return value.take(self.band) if value.shape == band_shape(block) else None
+
+
+def loaded(e: Elemental, value: GivenJacobian, block: Block, run: PlanRun) -> HeldValues:
+    """Bring what was given for an elemental into the form of the block that the plan counts with."""
+    held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
+    return held if block is e.block else as_form(held, e.block, form(block), block, run.dtype)

@@ -2,24 +2,23 @@
 
 Blocks are held as `kernels.storage` says and multiplied by the kernels of `kernels.products`.
 
-Where a plan evaluates states, a step that linearises an elemental makes its Jacobian at the working state. The
-functions of a matrix-free elemental, with their tape, are dropped after the step, and states are dropped where
-`states.spans` says that they end, so that a run holds what `replay` counts; those on disk are files until then.
-Whatever a kernel needs besides is bounded (see `chunked_apply`).
+Where a plan evaluates states, a step that linearises an elemental makes its Jacobian at the working state
+(`state_lowering`). Whatever a kernel needs besides what it holds is bounded (`chunked_apply`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from chainplan._util.arrays import Array, DType
+from chainplan._util.arrays import Array
 from chainplan._util.byte_cache import kept
 from chainplan.colouring import Colouring, decompress
 from chainplan.errors import ExecutionError
+from chainplan.execution import second_lowering, state_lowering
 from chainplan.execution.chunked_apply import (
     MAX_SEEDED_ENTRIES,
     LinesFunction,
@@ -28,17 +27,13 @@ from chainplan.execution.chunked_apply import (
     block_lines,
     identity_lines,
 )
-from chainplan.execution.second_calls import GivenSides, called_second
-from chainplan.execution.second_kernels import contracted, exchanged
-from chainplan.execution.second_kernels import total as total_second
-from chainplan.execution.state_files import StateFiles
-from chainplan.kernels.convert import as_form, as_matrix, as_sparse, from_matrix, from_sparse, given_away, known
+from chainplan.execution.plan_run import PlanRun, StepKernel
+from chainplan.kernels.convert import as_matrix, from_matrix, from_sparse
 from chainplan.kernels.dispatch import ProductRoute, route
 from chainplan.kernels.products import ValuesProduct, makes_anew, product_kernel, routed_kernel, sum_kernel
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.liveness import evaluates
 from chainplan.plans.replay import Replay, SeededColours, colouring_from, sides_of
-from chainplan.plans.second_colours import SecondColours
 from chainplan.plans.second_steps import ApplySecond, Contract, Exchange, Given, LoadSecond
 from chainplan.plans.state_steps import Advance, Read, Restore, Store, Write
 from chainplan.plans.states import StateSpan, spans
@@ -57,58 +52,12 @@ from chainplan.plans.steps import (
     Seed,
 )
 from chainplan.problem.graph import Elemental, Mode
-from chainplan.problem.mixed_second import OwnSecond
 from chainplan.structures import Block, Dense
 from chainplan.structures.second import SecondBlock
-from chainplan.values.jacobians import GivenJacobian, MatrixFree, called, common_dtype, matrix_free, stored
-from chainplan.values.primal import Primal, VertexState
-from chainplan.values.second import stored_second, stored_side
-from chainplan.values.second_functions import SecondFunctions, second_functions
-from chainplan.values.worker_module import WorkerModule
+from chainplan.values.jacobians import called
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
     from scipy.sparse import csr_array
-
-
-class PlanRun:
-    """One run of a plan: the blocks held so far, by step, and what the matrix-free steps need."""
-
-    def __init__(
-        self, steps: int, given: Mapping[str, GivenJacobian], dtype: DTypeLike | None, primal: Primal | None = None
-    ) -> None:
-        self.values: list[HeldValues] = [None] * steps
-        self.states: dict[str, VertexState] = {}
-        self.files = StateFiles()
-        self.working = ""
-        self.primal = primal
-        self.applied: dict[str, MatrixFree] = {}
-        self.seconds: dict[str, SecondFunctions] = {}
-        self.modules: dict[str, WorkerModule] = {}
-        self.asked = False
-        self.given, self._wanted = given, dtype
-
-    @cached_property
-    def dtype(self) -> DType:
-        """The dtype of seeds, and of unit blocks that must be written out."""
-        if self.primal is not None and self._wanted is None:
-            return self.primal.dtype
-        return common_dtype(self._known(), self._wanted)
-
-    def _known(self) -> Iterable[GivenJacobian]:
-        """Return the values that decide the dtype; for a mapping that is asked step by step, the blocks so far."""
-        if self.primal is not None:
-            return ()
-        return self.values if self.asked else self.given.values()
-
-    @property
-    def lineariser(self) -> Primal:
-        """The primal chain on which states are evaluated."""
-        assert self.primal is not None
-        return self.primal
-
-
-StepKernel = Callable[[PlanRun], None]
 
 
 class Lowering(Interpreter[StepKernel]):
@@ -138,10 +87,12 @@ class Lowering(Interpreter[StepKernel]):
         self._position = position
         kernel = self._plan.steps[position].accept(self)
         ends = self._ending.get(position) if self._evaluates else None
-        return _then_drop(kernel, ends) if ends else kernel
+        return state_lowering.then_drop(kernel, ends) if ends else kernel
 
     def load(self, step: Load) -> StepKernel:
-        return _load(self._position, self._graph.declared[step.elemental], self.blocks[self._position])
+        return state_lowering.load_at_state(
+            self._position, self._graph.declared[step.elemental], self.blocks[self._position]
+        )
 
     def accumulate(self, step: Accumulate) -> StepKernel:
         return self._applying(step, _accumulate(self._position, self._graph[step.elemental], step.mode))
@@ -162,7 +113,7 @@ class Lowering(Interpreter[StepKernel]):
 
     def add(self, step: Add) -> StepKernel:
         if self._replay.blocks[step.left].second is not None:
-            return _add_seconds(self._position, step.left, step.right, self._second(self._position))
+            return second_lowering.add_seconds(self._position, step.left, step.right, self._second(self._position))
         return _add(self._position, step.left, step.right, self.blocks)
 
     def seed(self, step: Seed) -> StepKernel:
@@ -181,22 +132,22 @@ class Lowering(Interpreter[StepKernel]):
     def load_second(self, step: LoadSecond) -> StepKernel:
         own = self._graph.own_second(step.elemental)
         assert own is not None, "replay refuses other names"
-        return _load_second(self._position, own)
+        return second_lowering.load_second(self._position, own)
 
     def apply_second(self, step: ApplySecond) -> StepKernel:
         own = self._graph.own_second(step.elemental)
         assert own is not None, "replay refuses other names"
-        return _apply_second(self._position, step, own, self._second(self._position), self.blocks)
+        return second_lowering.apply_second(self._position, step, own, self._second(self._position), self.blocks)
 
     def exchange(self, step: Exchange) -> StepKernel:
-        return _exchange(self._position, step, self._second(step.second))
+        return second_lowering.exchange(self._position, step, self._second(step.second))
 
     def given(self, step: Given) -> StepKernel:
-        return _given(self._position, step, self.blocks[self._position])
+        return second_lowering.given_side(self._position, step, self.blocks[self._position])
 
     def contract(self, step: Contract) -> StepKernel:
         kinds = self._second(step.second), self._second(self._position)
-        return _contract(self._position, step, kinds, self.blocks[step.block])
+        return second_lowering.contract(self._position, step, kinds, self.blocks[step.block])
 
     def _second(self, position: int) -> SecondBlock:
         end = self._replay.blocks[position].second
@@ -204,95 +155,23 @@ class Lowering(Interpreter[StepKernel]):
         return end.block
 
     def advance(self, step: Advance) -> StepKernel:
-        return _advance(self._graph[step.elemental])
+        return state_lowering.advance(self._graph[step.elemental])
 
     def store(self, step: Store) -> StepKernel:
-        return _store
+        return state_lowering.store
 
     def restore(self, step: Restore) -> StepKernel:
-        return _restore(step.vertex)
+        return state_lowering.restore(step.vertex)
 
     def write(self, step: Write) -> StepKernel:
-        return _write(step.vertex)
+        return state_lowering.write(step.vertex)
 
     def read(self, step: Read) -> StepKernel:
-        return _read(step.vertex)
+        return state_lowering.read(step.vertex)
 
     def _applying(self, step: Application, kernel: StepKernel) -> StepKernel:
         """Let a kernel linearise the matrix-free elemental that it applies first, where states are evaluated."""
-        return _linearise_first(kernel, self._graph[step.elemental]) if self._evaluates else kernel
-
-
-def _linearise_first(kernel: StepKernel, e: Elemental) -> StepKernel:
-    """Let a kernel run on the functions of an elemental at the working state, which are dropped afterwards."""
-
-    def linearise_and_run(run: PlanRun) -> None:
-        given = run.lineariser.linearise(e.name, run.states[run.working])
-        if given is None:
-            raise ExecutionError(f"no functions for matrix-free '{e.name}'; expected a pair (tangent, adjoint).")
-        run.applied[e.name] = matrix_free(e, given)
-        del given
-        kernel(run)
-        del run.applied[e.name]
-
-    return linearise_and_run
-
-
-def _then_drop(kernel: StepKernel, ended: Sequence[StateSpan]) -> StepKernel:
-    """Let a kernel drop the states that end after it has run."""
-    vertices = [span.vertex for span in ended if not span.on_disk]
-    written = [span.vertex for span in ended if span.on_disk]
-
-    def run_and_drop(run: PlanRun) -> None:
-        kernel(run)
-        for vertex in vertices:
-            del run.states[vertex]
-        for vertex in written:
-            run.files.drop(vertex)
-
-    return run_and_drop
-
-
-def _load(position: int, e: Elemental, block: Block) -> StepKernel:
-    def kernel(run: PlanRun) -> None:
-        value = run.lineariser.linearise(e.name, run.states[run.working])
-        run.values[position] = loaded(e, value, block, run)
-
-    return kernel
-
-
-def _advance(e: Elemental) -> StepKernel:
-    def kernel(run: PlanRun) -> None:
-        run.states[e.target] = run.lineariser.advance(e.name, run.states[run.working])
-        run.working = e.target
-
-    return kernel
-
-
-def _restore(vertex: str) -> StepKernel:
-    def kernel(run: PlanRun) -> None:
-        run.working = vertex
-
-    return kernel
-
-
-def _write(vertex: str) -> StepKernel:
-    def kernel(run: PlanRun) -> None:
-        run.files.write(vertex, run.states[vertex])
-
-    return kernel
-
-
-def _read(vertex: str) -> StepKernel:
-    def kernel(run: PlanRun) -> None:
-        run.states[vertex] = run.files.read(vertex)
-        run.working = vertex
-
-    return kernel
-
-
-def _store(run: PlanRun) -> None:
-    """Do nothing, because no state is copied: it stays where it is until its last use."""
+        return state_lowering.linearise_first(kernel, self._graph[step.elemental]) if self._evaluates else kernel
 
 
 def multiply(product: ValuesProduct, position: int, left: int, right: int, run: PlanRun) -> None:
@@ -448,71 +327,6 @@ def _decompress(position: int, step: Decompress, sides: SeededColours, block: Bl
     return kernel
 
 
-def _load_second(position: int, own: OwnSecond) -> StepKernel:
-    def kernel(run: PlanRun) -> None:
-        run.values[position] = stored_second(own, run.given.get(own.given))
-
-    return kernel
-
-
-def _apply_second(
-    position: int, step: ApplySecond, own: OwnSecond, result: SecondBlock, blocks: Sequence[Block]
-) -> StepKernel:
-    args = step.on_rows, step.on_left, step.on_right
-    alike = step.on_left is not None and step.on_left == step.on_right
-    colours = SecondColours(step.row_colours, step.colours)
-
-    def kernel(run: PlanRun) -> None:
-        if own.given not in run.seconds:
-            run.seconds[own.given] = second_functions(own, run.given.get(own.given))
-        function = run.seconds[own.given][0 if step.mode is Mode.TANGENT else 1]
-        if function is None:
-            raise ExecutionError(
-                f"'{own.given}' has no second {step.mode.value}; the plan applies one. Pass (tangent, adjoint)."
-            )
-        rows, left, right = (
-            None if arg is None else as_matrix(run.values[arg], blocks[arg], run.dtype) for arg in args
-        )
-        sides = GivenSides(rows, left, right, alike, colours)
-        run.values[position] = called_second(own, step.mode, function, sides, result, run.dtype)
-
-    return kernel
-
-
-def _given(position: int, step: Given, block: Block) -> StepKernel:
-    def kernel(run: PlanRun) -> None:
-        run.values[position] = stored_side(step.vertex, step.side, block, run.given)
-
-    return kernel
-
-
-def _contract(position: int, step: Contract, kinds: tuple[SecondBlock, SecondBlock], block: Block) -> StepKernel:
-    (second, result), onto = kinds, step.onto
-    dense = form(block) is StorageForm.DENSE
-
-    def kernel(run: PlanRun) -> None:
-        value, held = run.values[step.second], run.values[step.block]
-        matrix = as_matrix(held, block, run.dtype) if dense else as_sparse(held, block, run.dtype)
-        made = contracted(value, second, matrix, step.side, result, step.symmetric)
-        run.values[position] = made if onto is None else total_second(run.values[onto], made, result)
-
-    return kernel
-
-
-def _exchange(position: int, step: Exchange, second: SecondBlock) -> StepKernel:
-    def kernel(run: PlanRun) -> None:
-        run.values[position] = exchanged(run.values[step.second], second)
-
-    return kernel
-
-
-def _add_seconds(position: int, left: int, right: int, result: SecondBlock) -> StepKernel:
-    def kernel(run: PlanRun) -> None:
-        run.values[position] = total_second(run.values[left], run.values[right], result)
-
-    return kernel
-
-
 def applied_function(run: PlanRun, e: Elemental, mode: Mode) -> Callable[[Array], Array]:
     """Return the tangent or adjoint of a matrix-free elemental in a run."""
     pair = run.applied.get(e.name)
@@ -520,9 +334,3 @@ def applied_function(run: PlanRun, e: Elemental, mode: Mode) -> Callable[[Array]
     if function is None:
         raise ExecutionError(f"'{e.name}' has no {mode.value} function; the plan applies one. Pass (tangent, adjoint).")
     return function
-
-
-def loaded(e: Elemental, value: GivenJacobian, block: Block, run: PlanRun) -> HeldValues:
-    """Bring what was given for an elemental into the form of the block that the plan counts with."""
-    held = known(e.block, run.dtype) if value is None and given_away(e.block) else stored(e, value)
-    return held if block is e.block else as_form(held, e.block, form(block), block, run.dtype)

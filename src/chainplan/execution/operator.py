@@ -19,7 +19,7 @@ from scipy.sparse.linalg import LinearOperator
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
 from chainplan.execution.executor import require_jacobians, set_up, understood
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.execution.vector_program import VectorFunction, bound, vector_code
 from chainplan.plans.kept_blocks import multiplying
 from chainplan.plans.steps import Plan, Planned, Propagate, plan_of

@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 
 from chainplan._util.gc_pause import uncollected
 from chainplan.execution.filling import Filler, filler
-from chainplan.execution.lowering import Lowering, StepKernel
+from chainplan.execution.lowering import Lowering
+from chainplan.execution.plan_run import StepKernel
 from chainplan.execution.releasing import wide
 from chainplan.plans.liveness import evaluates, last_uses
 from chainplan.plans.replay import replay

@@ -13,7 +13,7 @@ from sys import getrefcount
 import numpy as np
 
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.kernels.convert import as_matrix, diagonal
 from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Plan

@@ -22,7 +22,7 @@ from scipy.sparse import csr_array
 from chainplan._util.arrays import Array, DType
 from chainplan.execution.chunked_apply import MAX_ENTRIES_AT_ONCE
 from chainplan.execution.filling import Filler, ListedFiller, plain_shape
-from chainplan.execution.lowering import PlanRun, StepKernel
+from chainplan.execution.plan_run import PlanRun, StepKernel
 from chainplan.execution.program import lowered
 from chainplan.execution.releasing import MAX_UNASKED_MATRIX_BYTES, released
 from chainplan.execution.straight_products import NotStraight, ProductLines

@@ -20,7 +20,7 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import PlanRun
+from chainplan.execution.plan_run import PlanRun
 from chainplan.execution.program import lowered
 from chainplan.execution.second_kernels import exchanged
 from chainplan.kernels.convert import as_matrix, as_sparse, transposed

@@ -17,7 +17,7 @@ import numpy as np
 
 from chainplan._util.arrays import Array
 from chainplan.errors import ExecutionError
-from chainplan.execution.lowering import PlanRun, StepKernel
+from chainplan.execution.plan_run import PlanRun, StepKernel
 from chainplan.kernels.storage import HeldValues
 from chainplan.plans.second_steps import ApplySecond, Given, LoadSecond
 from chainplan.plans.state_steps import StateStep
