@@ -111,15 +111,6 @@ class AbsentPattern(Explicit):
         """The bytes of the mark."""
         return 200
 
-    def negated(self) -> Structure:
-        return self if self.units is None else self._with(self.units._replace(sign=-self.units.sign))
-
-    def signed(self) -> Structure:
-        return self if self.units is None else self._with(self.units._replace(sign=0))
-
-    def valued(self) -> Structure:
-        return self if self.units is None else self._with(None)
-
     def _with(self, units: UnitEntries | None) -> Structure:
         return AbsentPattern(self._mark, self._shape, self._nonzeros, units)
 

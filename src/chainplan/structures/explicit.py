@@ -120,13 +120,16 @@ class Explicit(Structure):
         return 2 * (8 * nnz + 12 * (m + n)) + 136 * min(m + n, 2 * nnz + 2)
 
     def negated(self) -> Structure:
-        return self if self.units is None else Explicit(self.csr, self.units._replace(sign=-self.units.sign))
+        return self if self.units is None else self._with(self.units._replace(sign=-self.units.sign))
 
     def signed(self) -> Structure:
-        return self if self.units is None else Explicit(self.csr, self.units._replace(sign=0))
+        return self if self.units is None else self._with(self.units._replace(sign=0))
 
     def valued(self) -> Structure:
-        return self if self.units is None else Explicit(self.csr)
+        return self if self.units is None else self._with(None)
+
+    def _with(self, units: UnitEntries | None) -> Structure:
+        return Explicit(self.csr, units)
 
     def times(self, right: Structure) -> Structure | None:
         return None
