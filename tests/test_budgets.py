@@ -186,7 +186,11 @@ def test_no_second_plan_is_put_in_order_once_time_is_up(seconds: list[float], mo
     assert next(ordered) == 1
 
 
-def test_second_derivatives_get_the_cheaper_baseline_once_time_is_up(seconds: list[float]) -> None:
+def test_second_derivatives_get_the_cheaper_baseline_once_time_is_up(
+    seconds: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    priced = count()
+    monkeypatch.setattr("chainplan.planner.baseline_price", lambda *rest: next(priced))
     seconds[0], cheaper = 100.0, set[str]()
     for seed in range(20):
         problem = random_second_dag(Random(seed), most=8, explicit=True)
@@ -198,6 +202,7 @@ def test_second_derivatives_get_the_cheaper_baseline_once_time_is_up(seconds: li
         assert result.price == min(prices)
         cheaper |= {name for name, price in zip(("forward", "reverse"), prices, strict=True) if price < max(prices)}
     assert cheaper == {"forward", "reverse"}
+    assert next(priced) == 0
 
 
 def test_products_of_listed_patterns_count_as_more_work() -> None:
