@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,7 +24,14 @@ from chainplan.distributed.executors.registry import TASK_BACKENDS
 from chainplan.errors import ArgumentError, ExecutionError
 from chainplan.planner import plan
 from chainplan.values.draw import draw
+from tests.local_cluster import local_client
 from tests.problems import chain_problem, random_problem
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with local_client(1) as found:
+        yield found
 
 
 def _options(backend: str, processes: Executor) -> dict[str, Any]:
@@ -108,6 +117,52 @@ def test_errors_of_functions_come_through_and_end_the_run(processes: Executor) -
     for backend in HERE:
         with pytest.raises(ZeroDivisionError):
             chainplan.execute(result, functions, **_options(backend, processes))
+
+
+class _Diverged(Exception):
+    """One that pickle cannot make again from its arguments."""
+
+    def __init__(self, code: int, where: str) -> None:
+        super().__init__(f"{code} in {where}")
+
+
+def _diverge(block: Any) -> Any:
+    raise _Diverged(3, "the mesh")
+
+
+def _leave(block: Any) -> Any:
+    sys.exit(3)
+
+
+@pytest.mark.parametrize(("function", "message"), [(_diverge, "3 in the mesh"), (_leave, r"sys\.exit\(3\)")])
+def test_exceptions_that_cannot_be_sent_end_neither_pool_nor_cluster(
+    function: Any, message: str, processes: Executor, client: Any
+) -> None:
+    result = plan(chainplan.chain([{"name": "sim", "shape": [3, 3], "tangent": 1}]))
+    classes: dict[str, Any] = {"futures": ExecutionError, "dask": (_Diverged, ExecutionError)}
+    for backend, scheduler in (("futures", processes), ("dask", client)):
+        with pytest.raises(classes[backend], match=message) as caught:
+            chainplan.execute(result, {"sim": (function, None)}, backend=backend, scheduler=scheduler)
+        assert any("the tangent of 'sim'" in note for note in caught.value.__notes__)
+        again = chainplan.execute(result, {"sim": (np.negative, None)}, backend=backend, scheduler=scheduler)
+        assert np.array_equal(again["x1", "x0"], -np.eye(3))
+
+
+class _Held(Exception):
+    """One that cannot be pickled, because it holds a lock."""
+
+    def __init__(self) -> None:
+        super().__init__("held")
+        self.lock = Lock()
+
+
+def test_what_an_error_comes_from_need_not_be_sent(client: Any) -> None:
+    def load() -> Any:
+        raise _Held
+
+    result = plan(chainplan.chain([3, 2, 4]))
+    with pytest.raises(ExecutionError, match=r"the loader of 'F1' raised _Held: held"):
+        chainplan.execute(result, {"F1": load, "F2": np.ones((4, 2))}, backend="dask", scheduler=client)
 
 
 def test_a_process_that_dies_is_told_with_its_task() -> None:

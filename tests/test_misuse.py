@@ -82,7 +82,7 @@ CALLS: list[Any] = [
     *((lambda v=v: c.plan(PROBLEM, machines=v), "machines: found .*; expected a whole") for v in (*NO_COUNTS, 0, True)),
     *(
         (lambda v=v: c.portfolio(PROBLEM, restarts=v), "restarts: found .*; expected a w")
-        for v in (*NO_COUNTS, 0, None)
+        for v in (*NO_COUNTS, 0, None, 10**9)
     ),
     *((lambda v=v: c.plan(PROBLEM, objective=v), "objective: found .*; expected the name") for v in (3, NO_COUNTS)),
     (lambda: c.plan(PROBLEM, progress=3), "progress: found 3; expected a function"),

@@ -199,6 +199,17 @@ def test_outputs_stay_on_the_workers_and_are_given_again(client: Any, monkeypatc
         _require_equal(chainplan.execute(chainplan.plan(whole), given), found)
 
 
+def test_outputs_of_a_cluster_that_is_gone_are_named() -> None:
+    distributed = pytest.importorskip("distributed")
+    result, given = chainplan.plan(chainplan.chain([3, 2])), {"F1": np.ones((2, 3))}
+    with distributed.Client(processes=False, dashboard_address=None) as client:
+        handle: Any = chainplan.execute(result, given, backend="dask", scheduler=client, gather=False)["x1", "x0"]
+    with pytest.raises(ExecutionError, match=r"an output of 2 x 3 is on no worker any more .*to=DIRECTORY"):
+        handle.result()
+    with pytest.raises(ExecutionError, match="scheduler: found a client that is closed; expected an open one"):
+        chainplan.execute(result, given, backend="dask", scheduler=client)
+
+
 def test_a_future_is_a_jacobian(client: Any) -> None:
     problem = chainplan.chain([6, 5, 4])
     values = draw(problem.graph, 0, np.int64)
@@ -325,6 +336,8 @@ def test_bad_arrays_in_stores_are_named(tmp_path: Path, monkeypatch: pytest.Monk
     }.items():
         with pytest.raises(ExecutionError, match=message):
             chainplan.execute(result, {"F1": tmp_path / given})
+    with pytest.raises(ExecutionError, match="'F1' has dtype object; expected numbers"):
+        chainplan.execute(result, {"F1": tmp_path / "a.h5::/words"}, backend="threads")
     for module, path in (("h5py", "a.h5::/wrong"), ("zarr", "a.zarr")):
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(ExecutionError, match=rf"needs {module}, which is not installed.*'\.\[store\]'"):

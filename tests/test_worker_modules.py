@@ -160,7 +160,13 @@ def test_misuse_of_modules() -> None:
         with pytest.raises(ArgumentError, match=message):
             chainplan.WorkerModule(wrong[0], **wrong[1])
     result, matrices = _planned()
+    with pytest.raises(ExecutionError, match="for matrix-free 'F2' an object was given; expected a pair of functions"):
+        chainplan.execute(result, {**_functions(matrices), "F2": object()})
     build: Any
-    for build, message in ((lambda: 1, "what builds 'F2' returned int"), (lambda: 1 // 0, "'F2' raised ZeroDivision")):
+    for build, message in (
+        (object, r"'F2' returned object.*such as \(module\.tangent, module\.adjoint\)"),
+        (lambda: 1, "what builds 'F2' returned int"),
+        (lambda: 1 // 0, "'F2' raised ZeroDivision"),
+    ):
         with pytest.raises(ExecutionError, match=message):
             chainplan.execute(result, {**_functions(matrices), "F2": chainplan.WorkerModule(build)})

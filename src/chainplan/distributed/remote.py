@@ -6,6 +6,7 @@ What is done with an output is a task of the run like all others, so that it is 
 from __future__ import annotations
 
 import os
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,8 +51,21 @@ class RemoteBlock:
         return tuple(future for _, _, future in self.pieces)
 
     def result(self) -> HeldValues:
-        """Bring the block here."""
-        return joined([future.result() for future in self.futures], self.axis)
+        """Bring the block here.
+
+        Raises
+        ------
+        ExecutionError
+            Where the cluster that has it is gone, or has let go of it.
+        """
+        try:
+            return joined([future.result() for future in self.futures], self.axis)
+        except (CancelledError, RuntimeError) as error:  # of a cluster that was restarted, and of a closed client
+            raise ExecutionError(
+                f"an output of {self.shape[0]} x {self.shape[1]} is on no worker any more ({type(error).__name__}); "
+                "expected the cluster that made it. Take it before the client is closed, or have "
+                "it written with to=DIRECTORY."
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from chainplan.solvers.teams.leader import TeamSolver, not_for_teams
 if TYPE_CHECKING:
     from distributed import Client
 
+MAX_RESTARTS = 10_000
 DEFAULT_RESTARTS = 4
 SECONDS_TO_ANSWER = 10.0
 """Seconds in which searches that have been told to end must answer."""
@@ -115,7 +116,8 @@ def portfolio(
     >>> result.cost.fma
     96
     """
-    problem, restarts, seed = problem_of(problem), whole("restarts", restarts, least=1), whole("seed", seed, most=None)
+    problem, seed = problem_of(problem), whole("seed", seed, most=None)
+    restarts = whole("restarts", restarts, least=1, most=MAX_RESTARTS)
     options = _Options(budget=budget, objective=objective, nodes=nodes, warm_start=warm_start)
     priced = by_objective(problem, objective)
     if solver != "auto" or restarts == 1 or not_for_teams(priced) is not None:

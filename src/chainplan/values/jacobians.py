@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from chainplan._util.archives import native
 from chainplan._util.arrays import Array, ArrayFunction, DType
 from chainplan.errors import ExecutionError
-from chainplan.errors.arguments import refuse
+from chainplan.errors.arguments import describe, refuse
 from chainplan.kernels.convert import (
     as_matrix,
     as_sparse,
@@ -62,6 +62,7 @@ def common_dtype(given: Iterable[GivenJacobian], wanted: DTypeLike | None = None
         return dtype
     arrays = (value for value in given if type(value) is not tuple)
     dtypes = {value.dtype for value in arrays if isinstance(value, np.ndarray | ShiftsBlock) or is_sparse(value)}
+    dtypes = {dtype for dtype in dtypes if dtype.kind in NUMBER_KINDS}  # others are refused with their elemental
     common: DType = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
     return common
 
@@ -264,13 +265,13 @@ def called(e: Elemental, mode: Mode, function: ArrayFunction, block: Array) -> A
     argument.flags.writeable = False
     try:
         result = as_array(function(argument))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         note_call(error, e, mode, block)
         raise
     return accepted(e, mode, result, block)
 
 
-def note_call(error: Exception, e: Elemental, mode: Mode, block: Array) -> None:
+def note_call(error: BaseException, e: Elemental, mode: Mode, block: Array) -> None:
     """Add a note to an exception inside a tangent or adjoint that says on what block it was called."""
     of = " x ".join(map(str, block.shape))
     error.add_note(f"This was the {mode.value} of '{e.name}', called with a block of {of}. {_advice(e, mode)}")
@@ -339,7 +340,9 @@ def matrix_free(e: Elemental, given: GivenJacobian) -> MatrixFree:
         return pair
     array = None if isinstance(given, tuple) else _array(e, given)
     if array is None or array.dtype.kind not in NUMBER_KINDS or array.shape != (e.block.rows, e.block.cols):
-        what = "a tuple" if array is None else f"shape {array.shape} of dtype {array.dtype}"
+        what = describe(given)
+        if array is not None and array.dtype != object:
+            what = f"shape {array.shape} of dtype {array.dtype}"
         raise ExecutionError(f"for matrix-free '{e.name}' {what} was given; expected {_pair_or_array(e)}.")
     return MatrixFunction(array, Mode.TANGENT), MatrixFunction(array, Mode.ADJOINT)
 

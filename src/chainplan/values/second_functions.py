@@ -90,7 +90,7 @@ def second_called(own: OwnSecond, mode: Mode, function: SecondFunction, one: Arr
         argument.flags.writeable = False
     try:
         result = np.asarray(function(*arguments))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         error.add_note(f"This was the second {mode.value} of '{own.given}'. {_second_advice(own, mode)}")
         raise
     calls = other.shape[1]

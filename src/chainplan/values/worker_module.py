@@ -130,7 +130,8 @@ class WorkerModule:
             ) from error
         if not is_function_pair(made):
             raise ExecutionError(
-                f"what builds '{name}' returned {type(made).__name__}; expected a pair (tangent, adjoint). Return both."
+                f"what builds '{name}' returned {type(made).__name__}; expected a pair (tangent, adjoint). Return "
+                "both, such as (module.tangent, module.adjoint)."
             )
         return made
 

@@ -20,11 +20,12 @@ from chainplan.distributed.executors.base import (
     TaskHandle,
     listed_resources,
 )
+from chainplan.distributed.sent_errors import run_sent
 from chainplan.distributed.skeleton import TaskKey
 from chainplan.distributed.split import WORKER_MEMORY_SHARE
 from chainplan.distributed.step_seconds import StepNotes
 from chainplan.distributed.worker_plan import WorkerPlan
-from chainplan.distributed.worker_tasks import TaskOperand, notes_of, run_placed
+from chainplan.distributed.worker_tasks import TaskOperand, WorkerTask, notes_of
 from chainplan.errors import ExecutionError, missing_extra
 from chainplan.errors.arguments import whole
 from chainplan.kernels.storage import HeldValues
@@ -139,7 +140,8 @@ class DaskExecutor(TaskExecutor):
         from dask._task_spec import Task
 
         graph = {
-            key: Task(key, run_placed, task.token, task.call, *map(_referred, task.args)) for key, task in tasks.items()
+            key: Task(key, _run_on_worker, task.token, task.call, *map(_referred, task.args))
+            for key, task in tasks.items()
         }
         priorities = {key: task.rank for key, task in tasks.items()}
         retries = {key: task.demand.retries for key, task in tasks.items()}
@@ -198,6 +200,19 @@ class DaskExecutor(TaskExecutor):
         return error
 
 
+def _run_on_worker(token: str, call: WorkerTask, *given: TaskOperand) -> TaskOperand:
+    """Run a task, and send exceptions as a worker of Dask does, with those that they come from."""
+    return run_sent(_pickled_error, token, call, *given)
+
+
+def _pickled_error(error: Exception) -> bytes:
+    from cloudpickle import dumps
+    from tblib import pickling_support
+
+    pickling_support.install(error)
+    return bytes(dumps(error))
+
+
 def _referred(value: TaskOperand | ResultOf | Future) -> TaskOperand:
     """A result as the reference by which a task reads it, anything else as it is."""
     from dask._task_spec import TaskRef
@@ -239,6 +254,8 @@ def client_of(scheduler: object, workers: int | None) -> Iterator[Client]:
     except ImportError:
         raise ExecutionError(missing_extra("backend 'dask'", "distributed", "dask")) from None
     if isinstance(scheduler, distributed.Client):
+        if scheduler.status in ("closing", "closed"):
+            raise ExecutionError("scheduler: found a client that is closed; expected an open one. Make a new one.")
         yield scheduler
         return
     if scheduler is not None:

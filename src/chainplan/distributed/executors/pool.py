@@ -20,6 +20,7 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from chainplan.distributed.executors.base import SECONDS_PER_LOOK, ResultOf, SentTask, TaskExecutor, TaskHandle
+from chainplan.distributed.sent_errors import run_sent
 from chainplan.distributed.skeleton import TaskKey
 from chainplan.distributed.step_seconds import StepNote, StepNotes, add_notes
 from chainplan.distributed.worker_plan import WorkerPlan
@@ -304,7 +305,9 @@ def _run_in_process(token: str, plan: bytes | None, call: WorkerTask, *args: Tas
         PLACED_PLANS[token] = pickle.loads(plan)
         while len(PLACED_PLANS) > MAX_PLANS_IN_POOL:
             del PLACED_PLANS[next(iter(PLACED_PLANS))]
-    return NotedResult(run_placed(token, call, *args), notes_of(token)) if token in PLACED_PLANS else PlanMissing.HERE
+    if token not in PLACED_PLANS:
+        return PlanMissing.HERE
+    return NotedResult(run_sent(pickle.dumps, token, call, *args), notes_of(token))
 
 
 def _graphs(handles: Sequence[TaskHandle]) -> list[PoolGraph]:
