@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from chainplan.structures import Block
 from chainplan.structures import explicit as explicit_module
-from chainplan.structures.csr import pattern_product, row_groups
+from chainplan.structures.csr import distinct_rows, pattern_product, row_groups
 from chainplan.structures.explicit import Explicit
 
 
@@ -24,7 +24,7 @@ def test_a_product_of_grouped_rows_is_that_of_all_entries(seed: int) -> None:
     k, n, m = rng.integers(1, 10, 3).tolist()
     y = _pattern(rng, k, n, seed % 3 > 0)
     x = _pattern(rng, m, y.shape[0], seed % 2 > 0)
-    made = pattern_product(x, y, row_groups(x), row_groups(y))
+    made = pattern_product(distinct_rows(x), distinct_rows(y)).spread()
     assert made.has_sorted_indices
     assert np.array_equal(made.toarray() > 0, x.toarray() @ y.toarray() > 0)
 
@@ -50,7 +50,7 @@ def test_equal_rows_are_multiplied_once(monkeypatch: pytest.MonkeyPatch) -> None
         blocks.append(Block(size, size, Explicit(csr)))
     product = blocks[0].times(blocks[1])
     assert isinstance(product.structure, Explicit)
-    assert "row_groups" in product.structure.__dict__
+    assert "distinct" in product.structure.__dict__
     both = product.times(blocks[2])
     plain = blocks[0].structure.pattern(size, size) @ blocks[1].structure.pattern(size, size)
     plain = plain @ blocks[2].structure.pattern(size, size)

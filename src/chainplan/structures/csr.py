@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -50,25 +50,52 @@ def product_strips(start: csr_array, rest: Sequence[csr_array]) -> Iterator[tupl
         yield first, strip
 
 
-def pattern_product(x: csr_array, y: csr_array, x_groups: Array | None, y_groups: Array | None) -> csr_array:
-    """Return x · y of two patterns with sorted rows; its values are positive, and its rows are sorted.
+class DistinctRows(NamedTuple):
+    """A pattern of sorted rows of which neighbouring equal ones, as blocks of unknowns have them, stand once in `csr`.
 
-    Neighbouring rows that are equal, as blocks of unknowns have them, are multiplied once: those of x have equal
-    products, and an entry of x that meets one of those of y meets all. The groups are those of `row_groups`.
-
-    Cost: O(entries of x, y and the product), and one multiplication for each entry of a distinct row of x and each
-    entry of a distinct row of y that it meets.
+    `groups` has the number of the row of `csr` that each row is; None where each row stands for itself.
     """
-    if x_groups is not None:
-        x = x[np.flatnonzero(np.diff(x_groups, prepend=-1))]
-    if y_groups is not None:
-        x = _merged_columns(x, y_groups)
-        y = y[np.flatnonzero(np.diff(y_groups, prepend=-1))]
-    made: csr_array = (x @ y).tocsr()
+
+    csr: csr_array
+    groups: Array | None
+
+    def spread(self) -> csr_array:
+        """Return the pattern with each row as often as it occurs."""
+        return self.csr if self.groups is None else self.csr[self.groups]
+
+    def repeats(self) -> Array:
+        """Return how many rows each row of `csr` stands for."""
+        return np.ones(self.csr.shape[0], np.int64) if self.groups is None else np.bincount(self.groups)
+
+    def over(self, right: DistinctRows) -> csr_array:
+        """Return the pattern whose columns are the distinct rows of `right`: what meets one of equal rows meets all."""
+        return self.csr if right.groups is None else _merged_columns(self.csr, right.groups)
+
+
+def distinct_rows(csr: csr_array) -> DistinctRows:
+    """Return the distinct rows of a pattern; all rows where fewer than half of them repeat."""
+    groups = row_groups(csr)
+    return DistinctRows(csr if groups is None else csr[np.flatnonzero(np.diff(groups, prepend=-1))], groups)
+
+
+def pattern_product(x: DistinctRows, y: DistinctRows) -> DistinctRows:
+    """Return x · y of two patterns, with the groups of x; its values are ones, and its rows are sorted.
+
+    Cost: O(entries of the distinct rows of x, y and the product), and one multiplication for each entry of a distinct
+    row of x and each entry of a distinct row of y that it meets; where each row of x meets one of y, none.
+    """
+    met = x.over(y)
+    if (np.diff(met.indptr) == 1).all():
+        return DistinctRows(y.csr[met.indices], x.groups)
+    made: csr_array = (met @ y.csr).tocsr()
     made.sort_indices()
-    if x_groups is not None:
-        made = made[x_groups]
-    return made
+    made.data[:] = 1
+    return DistinctRows(made, x.groups)
+
+
+def pairs_met(x: csr_array, y: csr_array) -> int:
+    """Count the pairs of entries that meet in x · y, at least as many as its nonzeros."""
+    return int(np.diff(y.indptr)[x.indices].sum(dtype=np.int64))
 
 
 def row_groups(csr: csr_array) -> Array | None:

@@ -24,7 +24,7 @@ from scipy.sparse import csr_array
 from chainplan._util.byte_cache import MAX_ENTRY_BYTES, kept
 from chainplan.structures.base import Structure, StructureWords
 from chainplan.structures.counts import LineCounts, runs
-from chainplan.structures.csr import pattern_product, product_strips, row_groups
+from chainplan.structures.csr import DistinctRows, distinct_rows, pairs_met, pattern_product, product_strips
 from chainplan.structures.dense import DENSE, Dense
 from chainplan.structures.unit_entries import UnitEntries, units_of_product
 
@@ -65,7 +65,11 @@ class Explicit(Structure):
     @cached_property
     def column_vector(self) -> Array:
         """The number of nonzeros of each column."""
-        return np.bincount(self.csr.indices, minlength=self.csr.shape[1])
+        known: DistinctRows | None = self.__dict__.get("distinct")
+        if known is None or known.groups is None:
+            return np.bincount(self.csr.indices, minlength=self.csr.shape[1])
+        weights = np.repeat(known.repeats(), np.diff(known.csr.indptr))
+        return np.bincount(known.csr.indices, weights, self.csr.shape[1]).astype(np.int64)
 
     @cached_property
     def row_vector(self) -> Array:
@@ -73,9 +77,9 @@ class Explicit(Structure):
         return np.diff(self.csr.indptr).astype(np.int64)
 
     @cached_property
-    def row_groups(self) -> Array | None:
+    def distinct(self) -> DistinctRows:
         """The runs of neighbouring equal rows; those of a product may be finer, because they are those of a factor."""
-        return row_groups(self.csr)
+        return distinct_rows(self.csr)
 
     @cached_property
     def _columns(self) -> LineCounts:
@@ -115,9 +119,9 @@ class Explicit(Structure):
 
     @property
     def held_bytes(self) -> int:  # type: ignore[override]
-        """Bytes of the pattern, of its transpose, and of the counts as vectors and as runs."""
+        """Bytes of the pattern, of its transpose and distinct rows, and of the counts as vectors and as runs."""
         (m, n), nnz = self.csr.shape, int(self.csr.nnz)
-        return 2 * (8 * nnz + 12 * (m + n)) + 136 * min(m + n, 2 * nnz + 2)
+        return 3 * (8 * nnz + 12 * (m + n)) + 136 * min(m + n, 2 * nnz + 2)
 
     def negated(self) -> Structure:
         return self if self.units is None else self._with(self.units._replace(sign=-self.units.sign))
@@ -213,7 +217,7 @@ def _product(left: ShapedStructure, right: ShapedStructure) -> Structure:
     if (
         multiplications >= m * n > _LARGE_PRODUCT_CELLS
         and units is None
-        and all(nnz == cells for nnz, cells in _strips(x, y))
+        and all(nnz == cells for nnz, cells in _strips(_distinct(a, x), _distinct(b, y)))
     ):
         return DENSE
     crowded = (
@@ -223,46 +227,56 @@ def _product(left: ShapedStructure, right: ShapedStructure) -> Structure:
         return _of(csr_array(x.toarray() @ y.toarray()), units)
     if multiplications < _MIN_GROUPED_MULTIPLICATIONS:
         return _of((x @ y).tocsr(), units)
-    groups = _row_groups(a, x)
-    made = _of(pattern_product(x, y, groups, _row_groups(b, y)), units)
-    if groups is not None and isinstance(made, Explicit):
-        made.row_groups = groups
+    rows = pattern_product(_distinct(a, x), _distinct(b, y))
+    made = _of(rows.spread(), units)
+    if rows.groups is not None and isinstance(made, Explicit):
+        made.distinct = rows
     return made
 
 
-def _row_groups(structure: Structure, csr: csr_array) -> Array | None:
-    return structure.row_groups if isinstance(structure, Explicit) else row_groups(csr)
+def _distinct(structure: Structure, csr: csr_array) -> DistinctRows:
+    return structure.distinct if isinstance(structure, Explicit) else distinct_rows(csr)
 
 
-def overfull(left: ShapedStructure, right: ShapedStructure, most: int, work: int) -> bool:
-    """Say whether left · right has over `most` nonzeros without being dense, or needs over `work` multiplications.
+def multiplications_made(left: Explicit, right: Explicit) -> int:
+    """Count the multiplications by which the product of two patterns is made; equal neighbouring rows count once."""
+    met = _multiplications(left, left.csr, right.csr)
+    if met < _MIN_GROUPED_MULTIPLICATIONS:
+        return met
+    return pairs_met(left.distinct.over(right.distinct), right.distinct.csr)
 
-    The product is counted one strip of rows at a time, so a product that is too large is never held.
+
+def overfull(left: Explicit, right: Explicit, most: int) -> bool:
+    """Say whether left · right has over `most` nonzeros without being dense.
+
+    The product is counted one strip of distinct rows at a time, so a product that is too large is never held.
     """
-    (a, m, k), (b, _, n) = left, right
-    x, y = _csr(a, m, k), _csr(b, k, n)
-    multiplications = _multiplications(a, x, y)
-    if min(multiplications, m * n) <= most or multiplications > work:
-        return multiplications > work
-    may_be_dense = units_of_product(a.units, b.units) is None
-    nonzeros = cells = 0
+    x, y = left.distinct, right.distinct
+    paths = x.over(y) @ np.diff(y.csr.indptr).astype(np.float64)
+    if min(int(paths @ x.repeats()), left.csr.shape[0] * right.csr.shape[1]) <= most:
+        return False
+    may_be_dense = units_of_product(left.units, right.units) is None
+    nonzeros = counted = 0
     for strip_nonzeros, strip_cells in _strips(x, y):
-        nonzeros, cells = nonzeros + strip_nonzeros, cells + strip_cells
-        if nonzeros > most and not (may_be_dense and nonzeros == cells):
+        nonzeros, counted = nonzeros + strip_nonzeros, counted + strip_cells
+        if nonzeros > most and not (may_be_dense and nonzeros == counted):
             return True
     return False
 
 
 def _multiplications(left: Structure, x: csr_array, y: csr_array) -> int:
-    """Count the pairs of entries that meet in x · y, at least as many as its nonzeros; x is the pattern of `left`."""
-    in_columns = left.column_vector if isinstance(left, Explicit) else np.bincount(x.indices, minlength=x.shape[1])
-    return int(in_columns @ np.diff(y.indptr).astype(np.int64))
+    """Count the pairs of entries that meet in x · y, where x is the pattern of `left`."""
+    if isinstance(left, Explicit):
+        return int(left.column_vector @ np.diff(y.indptr).astype(np.int64))
+    return pairs_met(x, y)
 
 
-def _strips(x: csr_array, y: csr_array) -> Iterator[tuple[int, int]]:
+def _strips(x: DistinctRows, y: DistinctRows) -> Iterator[tuple[int, int]]:
     """Yield the nonzeros and cells of each strip of rows of x · y."""
-    for _, strip in product_strips(x, (y,)):
-        yield int(strip.nnz), strip.shape[0] * strip.shape[1]
+    repeats, cols = x.repeats(), y.csr.shape[1]
+    for first, strip in product_strips(x.over(y), (y.csr,)):
+        rows = repeats[first : first + strip.shape[0]]
+        yield int(np.diff(strip.indptr) @ rows), int(rows.sum()) * cols
 
 
 def exact_total(left: ShapedStructure, right: ShapedStructure) -> Structure:

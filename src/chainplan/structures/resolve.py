@@ -165,6 +165,9 @@ def _patterns_fit(edges: Sequence[ElementalBlock], order: Iterable[str]) -> bool
 
     Sizes alone answer where blocks are small and paths are few. Otherwise the patterns are listed, source by source,
     until they are done or exceed `MAX_LISTED_NONZEROS`, `MAX_PATTERN_MULTIPLICATIONS` or the room in bytes.
+
+    Cost: O(nonzeros of all sums of paths) time beside the multiplications; memory for the elementals and the sums of
+    paths from one source to vertices that others still lead from, of a chain one.
     """
     if _surely_fit(edges):
         return True
@@ -179,7 +182,8 @@ def _patterns_fit(edges: Sequence[ElementalBlock], order: Iterable[str]) -> bool
         structure = _listed(edge.block)
         into.setdefault(edge.target, []).append(edge._replace(block=edge.block._replace(structure=structure)))
     vertices = list(order)
-    paths = (_paths(start, vertices, into) for start in dict.fromkeys(edge.source for edge in edges))
+    last = {edge.source: vertex for vertex in vertices for edge in into.get(vertex, ())}
+    paths = (_paths(start, vertices, into, last) for start in dict.fromkeys(edge.source for edge in edges))
     work = 0
     for block, multiplications in chain.from_iterable(paths):
         work, room = work + multiplications, room - _held(block)
@@ -189,26 +193,30 @@ def _patterns_fit(edges: Sequence[ElementalBlock], order: Iterable[str]) -> bool
 
 
 def _paths(
-    start: str, vertices: Iterable[str], into: Mapping[str, list[ElementalBlock]]
+    start: str, vertices: Iterable[str], into: Mapping[str, list[ElementalBlock]], last: Mapping[str, str]
 ) -> Iterator[tuple[Block, int]]:
     """Yield the block of each sum of paths from `start`, growing edge by edge, and the multiplications it takes.
 
     Before a product that is surely too large, its left factor comes with more than `MAX_PATTERN_MULTIPLICATIONS`
-    multiplications, so that the caller can stop before the product is formed.
+    multiplications, so that the caller can stop before the product is formed. A sum is held until the vertex that
+    `last` names for its own: on a chain one at a time.
     """
     held: dict[str, Block] = {}
     for vertex in vertices:
         for source, _, block in into.get(vertex, ()):
             if source != start and source not in held:
                 continue
-            fma = 0
+            work = 0
             if source != start:
-                fma = product_fma(block, held[source])
-                if fma > MAX_PATTERN_MULTIPLICATIONS or _surely_large(block, held[source]):
+                work = _work(block, held[source])
+                if work > MAX_PATTERN_MULTIPLICATIONS or _surely_large(block, held[source]):
                     yield block, MAX_PATTERN_MULTIPLICATIONS + 1
                 block = block.times(held[source])
             held[vertex] = held[vertex].plus(block) if vertex in held else block
-            yield held[vertex], fma
+            yield held[vertex], work
+        for source, _, _ in into.get(vertex, ()):
+            if last[source] == vertex:
+                held.pop(source, None)
 
 
 def _held(block: Block) -> int:
@@ -245,7 +253,15 @@ def _surely_large(left: Block, right: Block) -> bool:
         return not all(first for _, first, _ in counts)
     from chainplan.structures.explicit import Explicit, overfull
 
-    if not isinstance(left.structure, Explicit) or not isinstance(right.structure, Explicit):
-        return False
-    x, y = ((b.structure, b.rows, b.cols) for b in (left, right))
-    return overfull(x, y, MAX_LISTED_NONZEROS, MAX_PATTERN_MULTIPLICATIONS)
+    x, y = left.structure, right.structure
+    return isinstance(x, Explicit) and isinstance(y, Explicit) and overfull(x, y, MAX_LISTED_NONZEROS)
+
+
+def _work(left: Block, right: Block) -> int:
+    """Count the multiplications by which the pattern of a product is found."""
+    from chainplan.structures.explicit import Explicit, multiplications_made
+
+    x, y = left.structure, right.structure
+    if isinstance(x, Explicit) and isinstance(y, Explicit):
+        return multiplications_made(x, y)
+    return product_fma(left, right)

@@ -1,11 +1,16 @@
 """Prices of the last product of every interval of a chain with listed patterns, for all splits at once.
 
 As in `interval_products`, most products have a factor with the same number of nonzeros in all its lines. Of the others,
-the vectors of counts are kept, and their products are evaluated where the caller asks for them.
+the vectors of counts are kept, equal ones once and in the narrowest type of numbers, and their products are evaluated
+where the caller asks for them. Patterns are made from left ends on, so that one of them is alive at a time.
+
+Cost: O(nonzeros and multiplications of the patterns of all intervals) time; memory for one of these patterns, and for
+the distinct vectors of counts that are not constant.
 """
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +18,9 @@ import numpy as np
 from chainplan.problem.graph import Elemental
 from chainplan.solvers.chain.derivation import sizes_of
 from chainplan.solvers.chain.interval_bits import EndCounts, bits_fit, end_counts
-from chainplan.structures import Block, Dense, OnDiagonal
+from chainplan.structures import Block, Dense, OnDiagonal, Zero
 from chainplan.structures.counts import spread
+from chainplan.structures.explicit import Explicit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
     from chainplan._util.arrays import Array
 
 MAX_COUNT_BYTES = 400_000_000
-"""Bytes that the counts of all intervals may take."""
+"""Bytes that the counts of all intervals may take where patterns are not listed."""
 _LONGEST_PADDED = 256
 """Lines up to which all vectors stand in one array, so that many products are evaluated at once."""
 _NUMBERS_AT_ONCE = 2_000_000
@@ -32,12 +38,14 @@ _NUMBERS_AT_ONCE = 2_000_000
 
 
 def counts_fit(chain: tuple[Elemental, ...]) -> bool:
-    """Say whether the counts of all intervals can be kept."""
+    """Say whether the counts of all intervals can be kept, as they always can where all patterns fit into lists."""
+    if all(isinstance(e.block.structure, Explicit | Dense | OnDiagonal | Zero) for e in chain):
+        return True
     return len(chain) ** 2 * max(sizes_of(chain)) * 8 <= MAX_COUNT_BYTES
 
 
 class ListedProducts:
-    """The price of the last product of every interval at each of its splits, in O(q²) vectors of counts.
+    """The price of the last product of every interval at each of its splits, in O(q²) vectors of counts at most.
 
     Parameters
     ----------
@@ -64,7 +72,7 @@ class ListedProducts:
         self._nnz, self._row, self._column, self._uneven_nnz = (np.zeros(shape, dtype) for _ in range(4))
         self._left, self._right = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
         self._vectors: list[Array] = []
-        self._number: dict[int, int] = {}
+        self._number: dict[tuple[int, str, bytes], int] = {}
         if exact and bits_fit(chain):
             for j, counts in enumerate(end_counts(chain), 1):
                 if j > 1:
@@ -144,10 +152,12 @@ class ListedProducts:
             self._right[i, d] = self._keep(by_row)
 
     def _keep(self, vector: Array) -> int:
-        """Return the number of a vector, which equal patterns share."""
-        number = self._number.setdefault(id(vector), len(self._vectors))
+        """Return the number of a vector, which equal ones share."""
+        narrow = np.ascontiguousarray(vector, np.min_scalar_type(vector.max(initial=0)))
+        key = len(narrow), narrow.dtype.char, blake2b(narrow.data, digest_size=32).digest()
+        number = self._number.setdefault(key, len(self._vectors))
         if number == len(self._vectors):
-            self._vectors.append(vector)
+            self._vectors.append(narrow)
         return number
 
     def even_prices(self, a: int, b: int, d: int) -> Array:
@@ -171,13 +181,19 @@ class ListedProducts:
         left, right = self._left[i + d, self.q - d + t], self._right[i, t]
         if self._padded is None:
             pairs = zip(left.tolist(), right.tolist(), strict=True)
-            return np.array([int(self._vectors[a] @ self._vectors[b]) for a, b in pairs], self.s.dtype)
+            return np.array([self._inner(a, b) for a, b in pairs], self.s.dtype)
         most = max(1, _NUMBERS_AT_ONCE // self._padded.shape[1])
         pieces = [
             np.einsum("ij,ij->i", self._padded[left[at : at + most]], self._padded[right[at : at + most]])
             for at in range(0, len(left), most)
         ]
         return np.concatenate(pieces).astype(self.s.dtype) if pieces else np.zeros(0, self.s.dtype)
+
+    def _inner(self, a: int, b: int) -> int:
+        """Return the inner product of two vectors of counts."""
+        x, y, most = self._vectors[a], self._vectors[b], _NUMBERS_AT_ONCE
+        pieces = (slice(at, at + most) for at in range(0, len(x), most))
+        return sum(int(x[piece].astype(np.int64) @ y[piece].astype(np.int64)) for piece in pieces)
 
     def product_fma(self, i: int, d: int) -> int:
         """Count the fma of a product of the block of (i, i+d) with a dense vector."""
