@@ -44,6 +44,13 @@ def counts_fit(chain: tuple[Elemental, ...]) -> bool:
     return len(chain) ** 2 * max(sizes_of(chain)) * 8 <= MAX_COUNT_BYTES
 
 
+def _keeps_dense(block: Block) -> bool:
+    """Say whether a product of the block with a dense one is dense, which it is where no row is empty."""
+    if isinstance(block.structure, Explicit):
+        return bool(block.structure.row_vector.all())
+    return isinstance(block.times(Block(block.cols, 1)).structure, Dense)
+
+
 class ListedProducts:
     """The price of the last product of every interval at each of its splits, in O(q²) vectors of counts at most.
 
@@ -79,7 +86,7 @@ class ListedProducts:
                     tick()
                 self._enter_end(j, counts)
         else:
-            keeps_dense = [isinstance(e.block.times(Block(e.block.cols, 1)).structure, Dense) for e in chain]
+            keeps_dense = [_keeps_dense(e.block) for e in chain]
             for i in range(self.q):
                 if i:
                     tick()
