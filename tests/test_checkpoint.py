@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -233,6 +234,27 @@ def test_a_damaged_block_is_named(tmp_path: Path) -> None:
             run()
     last.unlink()
     run()
+
+
+@pytest.mark.parametrize(
+    ("foreign", "found"),
+    [
+        ({"a": 1}, "a dict"),
+        (np.eye(2), r"an array of shape \(2, 2\) and dtype float64"),
+        (np.full((5, 6), None), r"an array of shape \(5, 6\) and dtype object"),
+    ],
+    ids=["dict", "shape", "objects"],
+)
+def test_another_pickle_in_the_place_of_a_block_is_named(foreign: Any, found: str, tmp_path: Path) -> None:
+    result, matrices, functions, _ = _modules(tmp_path, "")
+    run = partial(chainplan.execute, result, functions, dtype=np.int64, checkpoint=tmp_path / "kept")
+    run()
+    last = max((tmp_path / "kept").glob("*.pickle"), key=lambda path: int(path.stem))
+    last.write_bytes(pickle.dumps(foreign))
+    with pytest.raises(ExecutionError, match=rf"{last.name}' holds {found}; expected numbers of shape \(5, 6\) that"):
+        run()
+    last.unlink()
+    assert np.array_equal(run()["x5", "x0"], chainplan.execute(result, matrices)["x5", "x0"])
 
 
 def test_what_a_later_run_cannot_know_again_is_refused(tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -140,6 +143,42 @@ def test_lists_go_to_the_tasks_that_fetch_other_entries(
     found = _run(result, given)
     assert (found != expected).nnz == 0
     assert len(asked) == 2
+
+
+def test_two_tasks_that_are_on_their_way_ask_for_one_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one asks while the first one, which was sent again, is running."""
+    value = _pattern(90)
+    structure = {"sparse": value}
+    ends = {"first": ("x", "y"), "second": ("x", "z"), "left": ("y", "u"), "right": ("z", "v")}
+    edges = [{"name": name, "edge": [*edge], "structure": structure} for name, edge in ends.items()]
+    spec = {"sizes": dict.fromkeys("xyzuv", SIZE), "inputs": ["x"], "outputs": ["u", "v"], "jacobians": edges}
+    result = chainplan.plan(chainplan.from_spec({"dag": spec}))
+    called, again, answered, ask = Counter[str](), Event(), Event(), inputs.GivenInputs.ask
+
+    def load(name: str) -> Any:
+        called[name] += 1
+        if name == "first" and called[name] == 2:
+            again.set()
+            answered.wait(20)
+        elif name == "second" and called[name] == 1:
+            again.wait(20)
+        return value.tocsc()
+
+    def counted(self: inputs.GivenInputs, mark: Any) -> bool:
+        called["ask"] += 1
+        if called["ask"] == 2:
+            answered.set()
+        return ask(self, mark)
+
+    monkeypatch.setattr(inputs.GivenInputs, "ask", counted)
+    monkeypatch.setattr(task_plan, "MAX_FUSED_NANOSECONDS", 0)
+    given: dict[str, Any] = {"left": value, "right": value}
+    given |= {name: partial(load, name) for name in ("first", "second")}
+    with ThreadPoolExecutor(2) as pool:
+        found = chainplan.execute(result, given, dense=False, backend="futures", scheduler=pool)
+    expected = value @ value
+    assert all((found[pair] != expected).nnz == 0 for pair in (("u", "x"), ("v", "x")))
+    assert called["ask"] == 2
 
 
 @pytest.mark.parametrize("by", ["file", "loader"])

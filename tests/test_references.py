@@ -163,12 +163,14 @@ def test_bad_references_are_named(there: bool, request: pytest.FixtureRequest, t
     np.save(tmp_path / "wrong.npy", np.ones((2, 3)))
     np.savez(tmp_path / "dense.npz", np.ones((3, 2)))
     (tmp_path / "broken.npy").write_bytes(b"no array")
+    np.save(tmp_path / "objects.npy", np.full((3, 2), None))
     (tmp_path / "F1.csv").write_text("1")
     for given, message in {
         "missing.npy": r"the file '.*missing.npy' for 'F1' does not exist; expected an array of 3 x 2",
         "wrong.npy": r"the array for 'F1' has shape \(2, 3\); expected \(3, 2\)",
         "dense.npz": r"the file '.*dense.npz' for 'F1' cannot be read: it holds .*arr_0",
         "broken.npy": r"the file '.*broken.npy' for 'F1' cannot be read",
+        "objects.npy": r"the file '.*objects.npy' for 'F1' cannot be read: .*objects",
         "F1.csv": r"the file '.*F1.csv' for 'F1' is none that is read; expected .npy",
     }.items():
         with pytest.raises(ExecutionError, match=message):

@@ -107,14 +107,17 @@ def npy_header(path: str | Path) -> ArrayHeader:
     Raises
     ------
     ValueError
-        Where the file does not begin as an array of numpy does. Broken files raise other errors of
-        `BROKEN_ARCHIVE_ERRORS` as well.
+        Where the file does not begin as an array of numpy does, or holds objects of Python. Broken files raise other
+        errors of `BROKEN_ARCHIVE_ERRORS` as well.
     """
     with open(path, "rb") as file:
         try:
-            return _header(file)
+            header = _header(file)
         except _BROKEN_HEADER_ERRORS:
             raise ValueError("it does not begin as an array of numpy does") from None
+    if header.dtype.hasobject:
+        raise ValueError("it holds objects of Python")
+    return header
 
 
 def read(path: str | Path) -> dict[str, Array]:

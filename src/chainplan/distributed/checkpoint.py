@@ -19,6 +19,8 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from chainplan._version import __version__
 from chainplan.distributed.fingerprints import file_fingerprint, fingerprint
 from chainplan.distributed.skeleton import Skeleton, TaskNode, TaskResult, renumbered
@@ -28,10 +30,12 @@ from chainplan.distributed.value_files import read_value, write_value, write_who
 from chainplan.distributed.worker_plan import WorkerPlan
 from chainplan.distributed.worker_tasks import GroupTask, PieceTask, TaskOperand, WorkerTask
 from chainplan.errors import ExecutionError
+from chainplan.errors.arguments import describe
 from chainplan.execution.plan_run import PlanRun
-from chainplan.kernels.storage import HeldValues
+from chainplan.kernels.storage import HeldValues, StorageForm, form
 from chainplan.plans.steps import Load, Plan
 from chainplan.problem.problem import Problem
+from chainplan.values.jacobians import NUMBER_KINDS, is_sparse
 from chainplan.values.primal import FixedJacobians
 
 NANOSECONDS_PER_FILE = 10_000_000
@@ -158,7 +162,7 @@ class Checkpoint:
             elif name is None:
                 tasks.append(task)
             elif name in there:
-                tasks.append(TaskNode(f"read_{task.name}", ReadTask(str(self._directory / name)), (), task.rank))
+                tasks.append(TaskNode(f"read_{task.name}", ReadTask(call, str(self._directory / name)), (), task.rank))
             else:
                 tasks.append(task._replace(call=SavedTask(call, str(self._directory / name))))
         return pruned(replace(made, tasks=tuple(tasks)))
@@ -295,7 +299,7 @@ class SavedTask:
     def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool, *given: TaskOperand) -> HeldValues:
         path = Path(self.path)
         if path.exists():
-            return read_value(path)
+            return _read_made(self.call, path, plan)
         value = self.call(plan, dtype, wrap, *given)
         if not (path.parent / MANIFEST_NAME).exists():
             raise ExecutionError(
@@ -308,9 +312,55 @@ class SavedTask:
 
 @dataclass(frozen=True)
 class ReadTask:
-    """A block that an earlier run has written."""
+    """What a task of an earlier run has written."""
 
+    call: WorkerTask
     path: str
 
     def __call__(self, plan: WorkerPlan, dtype: str, wrap: bool) -> HeldValues:
-        return read_value(Path(self.path))
+        return _read_made(self.call, Path(self.path), plan)
+
+
+def _read_made(call: WorkerTask, path: Path, plan: WorkerPlan) -> HeldValues:
+    """Read what a task has written; a state may be anything.
+
+    Raises
+    ------
+    ExecutionError
+        Where the file is damaged, or holds something else than the task makes.
+    """
+    value, shape = read_value(path), _made_shape(call, plan)
+    if shape is None or (_is_array(value) and value.shape == shape):
+        return value
+    found = f"an array of shape {value.shape} and dtype {value.dtype}" if _is_array(value, "") else describe(value)
+    raise ExecutionError(
+        f"checkpoint: '{path}' holds {found}; expected numbers of shape {shape} that an earlier run has written. "
+        "Remove the file, and run the plan again."
+    )
+
+
+def _is_array(value: HeldValues, kinds: str = NUMBER_KINDS) -> bool:
+    """Say whether a value is an array or a sparse array, of such kinds of dtype where some are named."""
+    return (isinstance(value, np.ndarray) or is_sparse(value)) and (not kinds or value.dtype.kind in kinds)
+
+
+def _made_shape(call: WorkerTask, plan: WorkerPlan) -> tuple[int, ...] | None:
+    """The shape of what a task makes, None of states and of blocks in forms that vary."""
+    match call:
+        case GroupTask(steps=steps):
+            block = plan.block(steps[-1])
+        case StateStepTask(position=position):
+            block = plan.block(position)
+        case PieceTask(position=position, axis=axis, start=start, stop=stop):
+            rows, cols = plan.block(position)[:2]
+            whole = {Axis.INNER: (rows, cols), Axis.ROWS: (stop - start, cols), Axis.COLS: (rows, stop - start)}
+            return whole[axis]
+        case _:
+            return None
+    known = {
+        StorageForm.DENSE: (block.rows, block.cols),
+        StorageForm.SPARSE: (block.rows, block.cols),
+        StorageForm.DIAGONAL: (block.rows,),
+        StorageForm.SCALED_IDENTITY: (),
+    }
+    return known.get(form(block))

@@ -189,8 +189,8 @@ class GivenInputs:
         return self._executor.share(values, everywhere) if values else {}
 
     def ask(self, mark: Hashable) -> bool:
-        """Let the lists of a pattern go to the tasks that fetch its values; False where they do, or none does."""
-        if mark in self._asked or mark not in self._marks.values():
+        """Let the lists of a pattern go to the tasks that fetch its values; False where none does."""
+        if mark not in self._marks.values():
             return False
         self._asked.add(mark)
         return True

@@ -10,7 +10,7 @@ when it is there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from uuid import uuid4
@@ -63,6 +63,7 @@ class RunSubmission:
         }
         self._in_all = len(self._tasks) + sum(chain.length - 1 for chain in self._chains.values())
         self._held: dict[int, TaskHandle] = {}
+        self._wanted = Counter[Hashable]()
         self._finished: set[int] = set()
         self._start = self._reported = monotonic()
 
@@ -230,12 +231,18 @@ class RunSubmission:
         self._executor.require_running(f"{self._done()} of {self._in_all} tasks were done")
 
     def _require_alive(self, handle: TaskHandle) -> None:
-        """Raise what a task has raised, but for a pattern that it asks for; one that was lost is sent again."""
+        """Raise what a task has raised, but for a pattern that it asks for; one that was lost is sent again.
+
+        Of the tasks that were on their way when the first one asked, each may ask for the same pattern.
+        """
         self._require_running()
         if handle.status != "error":
             return
         error = self._executor.failure(handle)
         if not isinstance(error, PatternWanted) or not self._inputs.ask(error.mark):
+            raise error
+        self._wanted[error.mark] += 1
+        if self._wanted[error.mark] > sum(1 + len(task.reads) for task in self._tasks):
             raise error
 
     def _answered(self) -> bool:

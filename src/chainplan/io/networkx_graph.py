@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from chainplan.errors import ArgumentError
 from chainplan.errors.arguments import refuse
 from chainplan.io.located.diagnostics import SpecMessages
 from chainplan.io.located.objects import from_objects
@@ -195,9 +196,13 @@ def refuse_systems(problem: Problem) -> None:
     ArgumentError
         Where it has some.
     """
-    if any(e.implicit for e in problem.graph.elementals):
-        expected = "a problem without implicit systems, which graphs do not have"
-        raise refuse("problem", problem, expected, "Write it as a spec: .yaml or .json.")
+    systems = [e.implicit for e in problem.graph.elementals if e.implicit is not None]
+    if systems:
+        unknowns = ", ".join(f"'{unknown.name}'" for unknown in systems[0].unknowns[:3])
+        raise ArgumentError(
+            f"problem: found the implicit unknowns {unknowns}; expected a problem without implicit systems, which "
+            "graphs do not have. Write it as a spec: .yaml or .json."
+        )
 
 
 def text_attributes(graph: networkx.MultiDiGraph) -> networkx.MultiDiGraph:
