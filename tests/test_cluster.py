@@ -711,9 +711,20 @@ def test_a_prepared_plan_runs_on_new_values(client: Any) -> None:
         _require_equal(run(values), chainplan.execute(result, values))
     with pytest.raises(ExecutionError, match=r"no Jacobian for 'F\d+'"):
         run({})
-    run.close()  # type: ignore[union-attr]
-    with pytest.raises(ExecutionError, match="a worker has no plan; expected one that is not closed"):
-        run(values)
+    for _ in range(2):
+        run.close()  # type: ignore[union-attr]
+        with pytest.raises(ExecutionError, match="plan: found one that is closed; expected one that is prepared"):
+            run(values)
+
+
+def test_a_prepared_plan_on_a_client_that_is_closed_says_so(client: Any) -> None:
+    distributed = pytest.importorskip("distributed")
+    problem = chain_problem([2, 3, 4])
+    with distributed.Client(client.scheduler.address) as own:
+        run: Any = chainplan.prepare(plan(problem), backend="dask", scheduler=own)
+    with pytest.raises(ExecutionError, match=r"does not answer any more; no task was sent\. .* the client was closed"):
+        run(draw(problem.graph, 0, np.int64))
+    run.close()
 
 
 def test_a_prepared_plan_is_one_task_with_small_values_inside() -> None:

@@ -81,7 +81,7 @@ def test_plans_are_prepared_and_outputs_stay_or_are_written(backend: str, proces
         again = chainplan.execute(plan(chain_problem([6, 3])), {"F1": stays}, **_options(backend, processes))
         assert np.array_equal(again["x1", "x0"], expected)
     run.close()
-    with pytest.raises(ExecutionError, match="a worker has no plan; expected one that is not closed"):
+    with pytest.raises(ExecutionError, match="plan: found one that is closed; expected one that is prepared"):
         run(values)
 
 

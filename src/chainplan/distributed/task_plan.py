@@ -193,7 +193,7 @@ class TaskPlan:
         self._learned = LearnedSeconds()
         self._skeletons: dict[tuple[CrewFacts, bool], Skeleton] = {}
         self._skeleton(self._crew)
-        self._token = f"plan-{uuid4().hex[:12]}"
+        self._token, self._closed = f"plan-{uuid4().hex[:12]}", False
         executor.place(self._token, self._patterns.placed)
 
     def _skeleton(self, crew: CrewFacts, learned: bool = True) -> Skeleton:
@@ -219,7 +219,10 @@ class TaskPlan:
             self._skeletons = {}
 
     def close(self) -> None:
-        """Take the plan back from the workers."""
+        """Take the plan back from the workers, where that was not done yet."""
+        if self._closed:
+            return
+        self._closed = True
         self._executor.withdraw(self._token)
         self._ends.close()
 
@@ -250,6 +253,9 @@ class TaskPlan:
         checkpoint: str | PathLike[str] | None = None,
     ) -> dict[tuple[str, str], TaskOutput]:
         """Run the plan on the values of a run: bring the outputs back, leave them there, or have them written."""
+        if self._closed:
+            raise ExecutionError("plan: found one that is closed; expected one that is prepared. Prepare it again.")
+        self._executor.require_running("no task was sent")
         path("to", to)
         path("checkpoint", checkpoint)
         called("progress", progress)

@@ -181,9 +181,11 @@ class DaskExecutor(TaskExecutor):
 
     def require_running(self, done: str) -> None:
         if self._client.status != "running":
+            scheduler = self._client.scheduler  # None where the client was closed
+            where = f" at '{scheduler.address}'" if scheduler else ""
             raise ExecutionError(
-                f"the scheduler at '{self._client.scheduler.address}' does not answer any more; {done}. Start it "
-                "again, and run the plan again."
+                f"the scheduler{where} does not answer any more; {done}. Start it again or, where the client was "
+                "closed, make a new one, and run the plan again."
             )
 
     def failure(self, handle: TaskHandle) -> BaseException:
