@@ -50,6 +50,8 @@ from chainplan.values.references import is_path, is_reference, listed_entries
 
 MAX_INLINED_BYTES = 4 * 2**20
 """Bytes of values that one run may put inside its tasks."""
+MOST_EVERYWHERE = 100
+"""Functions of one run that go to all workers; more of them lie on all workers anyhow, and each copy takes time."""
 _PRIMAL = "the primal chain"
 """What is sent of a plan that evaluates states, in words."""
 
@@ -181,11 +183,11 @@ class GivenInputs:
         keys = {(f"given-{self._named(arg)}", name, i): arg for i, arg in enumerate(absent)}
         functions = {key: self.value(arg) for key, arg in keys.items() if isinstance(arg, GivenFunctions | GivenPrimal)}
         sent = self._share({key: self.value(arg) for key, arg in keys.items() if key not in functions}, False)
-        sent |= self._share(functions, True)
+        sent |= self._share(functions, len(functions) <= MOST_EVERYWHERE)
         self._scattered.update((arg, sent[key]) for key, arg in keys.items())
 
     def _share(self, values: dict[TaskKey, TaskOperand], everywhere: bool) -> dict[TaskKey, TaskHandle]:
-        """Send values to workers; functions go to all of them, because tasks are drawn to what they read."""
+        """Send values to workers, to all of them where tasks should not be drawn to what they read, as to functions."""
         return self._executor.share(values, everywhere) if values else {}
 
     def ask(self, mark: Hashable) -> bool:
