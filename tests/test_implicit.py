@@ -224,7 +224,7 @@ def test_the_commands_take_systems(name: str, tmp_path: Path, capsys: pytest.Cap
     spec, npz = tmp_path / "spec.yaml", tmp_path / "values.npz"
     spec.write_text(yaml.safe_dump({"dag": DAGS[name]}), encoding="utf-8")
     values = whole_values(DAGS[name], 2)
-    np.savez(npz, allow_pickle=False, **values)
+    np.savez(npz, **values)  # type: ignore[arg-type]
     assert main(["plan", str(spec)]) == 0
     assert "of the cost, once in every plan, holds" in capsys.readouterr().out
     assert main(["run", str(spec)]) == 0
@@ -327,7 +327,7 @@ SIDE_VALUES: dict[str, Array] = {"y/x": np.ones((2, 2)), "y/y": 3 * np.eye(2), "
 def run_on(tmp_path: Path, values: dict[str, Array]) -> int:
     spec, npz = tmp_path / "spec.yaml", tmp_path / "values.npz"
     spec.write_text(yaml.safe_dump({"dag": SIDE}), encoding="utf-8")
-    np.savez(npz, allow_pickle=False, **values)
+    np.savez(npz, **values)  # type: ignore[arg-type]
     return main(["run", str(spec), "--jacobians", str(npz)])
 
 
