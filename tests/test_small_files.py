@@ -186,7 +186,7 @@ def test_arrays_of_the_other_byte_order(tmp_path: Path) -> None:
     swapped = {name: array.astype(array.dtype.newbyteorder()) for name, array in values.items()}
     expected = chainplan.execute(plan, values)
     assert np.array_equal(chainplan.execute(plan, swapped)["x2", "x0"], expected["x2", "x0"])
-    np.savez(tmp_path / "swapped.npz", allow_pickle=False, **swapped)
+    np.savez(tmp_path / "swapped.npz", **swapped)  # type: ignore[arg-type]
     assert all(array.dtype.isnative for array in archives.read(tmp_path / "swapped.npz").values())
 
 
@@ -267,11 +267,11 @@ def test_pattern_files_of_other_kinds_of_arrays_are_bad_input(
     name: str, wrong: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parts = {"format": b"csr", "shape": [2, 2], "data": [1.0, 1.0], "indices": [0, 1], "indptr": [0, 1, 2]}
-    np.savez(tmp_path / "pattern.npz", allow_pickle=False, **{key: np.array(part) for key, part in parts.items()})
+    np.savez(tmp_path / "pattern.npz", **{key: np.array(part) for key, part in parts.items()})  # type: ignore[arg-type]
     spec = tmp_path / "spec.yaml"
     spec.write_text(_chain((2, 2, "{sparse: pattern.npz}")))
     assert main(["plan", str(spec)]) == 0
     parts[name] = wrong
-    np.savez(tmp_path / "pattern.npz", allow_pickle=False, **{key: np.array(part) for key, part in parts.items()})
+    np.savez(tmp_path / "pattern.npz", **{key: np.array(part) for key, part in parts.items()})  # type: ignore[arg-type]
     assert main(["plan", str(spec)]) == 2
     assert f"its '{name}' is " in capsys.readouterr().err
